@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
 KINDS = (
-    *("trajectory", "gradient", "residual", "map", "histogram", "heatmap"),
+    *("trajectory", "difference", "gradient", "residual", "map", "histogram", "heatmap"),
     *("correlation", "phase"),
     *("depth-scale", "positions", "spectrum"),
 )
 # Those that are pictures of runs as they are.
-OF_RUNS = ("trajectory", "gradient", "residual")
+OF_RUNS = ("trajectory", "difference", "gradient", "residual")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
@@ -33,6 +33,7 @@ OWN = {
     "trajectory": {"residuals", "band"},
     "gradient": {"band"},
     "residual": set(),
+    "difference": set(),
     "histogram": {"layers"},
     "heatmap": {"layers"},
     "spectrum": {"layers"},
@@ -185,7 +186,12 @@ def draw(
         options = trajectory_options(
             runs, band=band, residuals=residuals, caption=caption, size=size
         )
-        drawers = (figures.draw_trajectory, figures.draw_gradient, figures.draw_residual)
+        drawers = (
+            figures.draw_trajectory,
+            figures.draw_difference,
+            figures.draw_gradient,
+            figures.draw_residual,
+        )
         return drawers[OF_RUNS.index(kind)](runs, style, options)
     if kind == "correlation":
         return figures.draw_correlation(_curves(subject), style, caption=caption, size=size)

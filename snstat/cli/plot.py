@@ -76,6 +76,7 @@ Examples:
   snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
   snstat plot widths.csv --x width --y gradient --hue weight-gain -o widths.png
   snstat propagate -f json | snstat plot - -o run.png
+  snstat plot before.json after.json --kind difference -o difference.svg
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
 
 
@@ -216,9 +217,9 @@ def command(
 
     The network is that of a file, a PyTorch module, or the uniform stack that options describe.
 
-    trajectory: statistics over depth with theory and target. gradient: the squared gradient,
-    measured, with its factor per layer. residual: z by layer, and its quantiles beside a normal
-    law. map: the unit or the ensemble map on the (mean, variance) plane. histogram: activation
+    trajectory: statistics over depth with theory and target. difference: the second of two runs
+    less the first. gradient: the squared gradient, measured, with its factor per layer. residual: z
+    by layer, and its quantiles beside a normal law. map: the unit or the ensemble map on the (mean, variance) plane. histogram: activation
     densities layer by layer beside their law. heatmap: the same of every layer as shades.
     correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.

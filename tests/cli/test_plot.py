@@ -21,9 +21,9 @@ SMALL_OF = {
 }
 # A spectrum is of one sample.
 SMALL_OF["spectrum"] = ["-d", "9", "-w", "16", "-t", "2"]
-# Stacks have no positions, a spectrum is of no saved run, phases have them as dots, depth
-# scales are of none, and gradients are measured where a saved run may lack them.
-OF_STACKS = [kind for kind in KINDS if kind != "positions"]
+# Stacks have no positions and a difference is of two. A spectrum and depth scales are of no saved
+# run, phases have them as dots, and gradients are measured where a saved run may lack them.
+OF_STACKS = [kind for kind in KINDS if kind not in {"positions", "difference"}]
 SAVED = [kind for kind in OF_STACKS if kind not in {"spectrum", "phase", "depth-scale", "gradient"}]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 

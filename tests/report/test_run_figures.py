@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 import snstat
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.plot import trajectory_options
-from snstat.report.figures import draw_gradient, draw_residual, draw_trajectory
+from snstat.report.figures import draw_difference, draw_gradient, draw_residual, draw_trajectory
 from snstat.report.figures.panel import quantile_band
 from snstat.results import Run
 
@@ -128,3 +128,29 @@ def test_a_band_ends_where_a_trial_is_not_finite() -> None:
     low, high = quantile_band(trials)
     assert (low[0], high[0]) == pytest.approx((1.1, 2.9))
     assert np.isnan([*low[1:], *high[1:]]).all()
+
+
+def test_a_difference_is_of_estimates_errors_and_theories(runs: list[Run]) -> None:
+    figure = draw_difference(runs, options=trajectory_options(runs))
+    one, two = (run.variance for run in runs)
+    axes = figure.axes[1]
+    theory = axes.lines[1]
+    np.testing.assert_array_equal(theory.get_ydata(), two.reference - one.reference)
+    bars = axes.containers[0]
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), two.estimate - one.estimate)
+    ends = np.array([path.vertices[:, 1] for path in bars.lines[2][0].get_paths()])
+    spread = np.hypot(one.stderr, two.stderr)
+    np.testing.assert_allclose(np.ptp(ends, axis=1), 2 * spread, rtol=1e-9)
+    # The gradient by its logarithm.
+    last = figure.axes[-1].containers[0].lines[0].get_ydata()
+    wanted = np.log(runs[1].gradient.estimate / runs[0].gradient.estimate)
+    np.testing.assert_allclose(last, wanted, atol=1e-12)
+    assert "tanh less SELU" in figure.get_supxlabel()
+
+
+def test_a_difference_is_of_two_runs_of_one_depth(runs: list[Run]) -> None:
+    with pytest.raises(InvalidValueError, match="2 with"):
+        draw_difference(runs[:1])
+    short = snstat.propagate("selu", depth=2, width=8, batch=4, trials=2)
+    with pytest.raises(InvalidValueError, match="6 and 2"):
+        draw_difference([runs[0], short])

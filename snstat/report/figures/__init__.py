@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from snstat.report.figures.correlation import draw_correlation
 from snstat.report.figures.depth_scale import draw_depth_scales
+from snstat.report.figures.difference import draw_difference
 from snstat.report.figures.gradient import draw_gradient
 from snstat.report.figures.heatmap import draw_heatmap
 from snstat.report.figures.histogram import draw_histogram
@@ -29,6 +30,7 @@ __all__ = [
     "Options",
     "draw_correlation",
     "draw_depth_scales",
+    "draw_difference",
     "draw_gradient",
     "draw_heatmap",
     "draw_histogram",
