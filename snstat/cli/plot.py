@@ -219,8 +219,9 @@ def command(
 
     trajectory: statistics over depth with theory and target. difference: the second of two runs
     less the first. gradient: the squared gradient, measured, with its factor per layer. residual: z
-    by layer, and its quantiles beside a normal law. map: the unit or the ensemble map on the (mean, variance) plane. histogram: activation
-    densities layer by layer beside their law. heatmap: the same of every layer as shades.
+    by layer, and its quantiles beside a normal law. map: the unit or the ensemble map on the (mean,
+    variance) plane. histogram: activation densities layer by layer beside their law. heatmap:
+    measured densities of every layer as shades.
     correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
     depth-scale: how many layers the difference of two inputs lasts, over a range of gains.
