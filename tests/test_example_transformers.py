@@ -89,11 +89,11 @@ def test_theory_of_the_transformer_ends_where_tokens_differ():
     known = np.isfinite(run.second_moment.theory)
     names = [row.name for row in run.layers]
     assert [name for name, own in zip(names, known, strict=True) if own] == [
-        *("embed", "placed", "encoder.0.attend.0", "normed")
+        *("embed", "placed", "encoder.0.attend.0", "decoder.0.self.0")
     ]
     assert run.second_moment.theory[names.index("placed")] == pytest.approx(1.5, rel=1e-12)
     # Causal attention reads few tokens at first, and the encoder's are read by all.
     cosine = run.statistics["position_cosine"].estimate
-    assert cosine[names.index("cross")] > 0.98
-    assert cosine[names.index("causal")] < 0.7
+    assert cosine[names.index("decoder.0.cross.1")] > 0.98
+    assert cosine[names.index("decoder.0.self.1")] < 0.7
     assert snstat.check(FOLDER / "transformer.toml", batch=8).passed

@@ -40,8 +40,8 @@ class Attention(WeightOptions, Layer):
     positions are tokens.
 
     Each head has d = channels/heads units of q, k and v, and a softmax of its own over all tokens y
-    that a token x reads. These are its own input, or with memory = "NAME" those of that layer,
-    whose channels and length may differ. It is PyTorch's
+    that a token x reads. These are its own input, or with memory = "NAME" those of that layer, of
+    its container or of one around it, whose channels and length may differ. It is PyTorch's
     nn.MultiheadAttention, with biases in all four maps. Matrices are drawn alike, each with its own
     fan-in, but for init torch_default, which is PyTorch's own: W_q, W_k and W_v of one input are
     Glorot's as one matrix, so that G² is 1/2, those of a memory of other channels Glorot's one by

@@ -10,17 +10,18 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-import numpy as np
-
+from snstat.errors import InvalidValueError
+from snstat.layers.container_pass import passed
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.entry import Entry, at
+from snstat.layers.entry import Entry, at, chosen
 from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
+T = TypeVar("T")
 Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
 Spreads = Callable[[Layer, Step, Sequence[Spread] | None], Spread | None]
 
@@ -42,6 +43,12 @@ class Container(Layer):
     @abstractmethod
     def parts(self) -> tuple[Entry, ...]:
         """The layers that it consists of, and what each starts from."""
+
+    @cached_property
+    def outer(self) -> int:
+        """How many layers outside of it its parts start from, beside its own input: their numbers
+        are -1, -2, and so on, of its second, third and further inputs, which all turns have."""
+        return max((0, *(-n for entry in self.parts for n in entry.inputs)))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -66,35 +73,48 @@ class Container(Layer):
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
-        shape = one(inputs)
+        shape, outer = self.split(inputs)
         for turn in range(self.repetitions):
             with at(self.called(turn)):
-                before, shape = shape, self.shapes(shape)[-1]
+                before, shape = shape, self.shapes(shape, outer)[-1]
             if shape == before:
                 break
         return shape
+
+    def split(self, inputs: Sequence[T]) -> tuple[T, Sequence[T]]:
+        """Return the input that the first part starts from, and the layers outside. Raises
+        InvalidValueError for another number of them."""
+        if not self.outer:
+            return one(inputs), ()
+        if len(inputs) != 1 + self.outer:
+            bound = f"{1 + self.outer}: its own, and what its layers read from outside"
+            raise InvalidValueError("inputs", len(inputs), bound)
+        return inputs[0], inputs[1:]
 
     def called(self, turn: int) -> str:
         """Return the name of a repetition, "" for the only one of a container without `times`."""
         return "" if self.times is None else str(turn)
 
-    def shapes(self, shape: Shape) -> list[Shape]:
-        """Return the shapes of the input and after every entry, the first time over."""
+    def shapes(self, shape: Shape, outer: Sequence[Shape] = ()) -> list[Shape]:
+        """Return the shapes of the input and after every entry, the first time over. `outer` are
+        those of the layers outside that entries start from."""
         found = [shape]
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
             with at(label):
-                found.append(shape_after(entry.layer, [found[n] for n in entry.inputs or (place,)]))
+                given = chosen(found, outer, entry.inputs or (place,))
+                found.append(shape_after(entry.layer, given))
         return found
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
-        shape, total = one(inputs), 0
+        (shape, outer), total = self.split(inputs), 0
         for turn in range(self.repetitions):
-            shapes = self.shapes(shape)
+            shapes = self.shapes(shape, outer)
             own = 0
             for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
                 with at(self.called(turn)), at(label):
-                    own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
+                    given = chosen(shapes, outer, entry.inputs or (place,))
+                    own += entry.layer.parameters(given)
             if shapes[-1] == shape:  # all later turns are alike
                 return total + own * (self.repetitions - turn)
             shape, total = shapes[-1], total + own
@@ -102,12 +122,14 @@ class Container(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> ContainerStep:
         """See Layer. What comes after a layer without theory is unknown: NaN."""
-        start = signal = one(inputs)
+        start, outer = self.split(inputs)
+        signal = start
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
         for turn in range(self.repetitions):
-            before = signal.once
+            # A layer outside may depend on what the input does.
+            before = signal if outer else signal.once
             with at(self.called(turn)):
-                turns.append(tuple(self._steps(before, batch)))
+                turns.append(tuple(self._steps(before, outer, batch)))
             last = turns[-1][-1].signal
             signal = last.held(signal)
             # One draw stands for all those within, and another one for those of the input.
@@ -117,14 +139,15 @@ class Container(Layer):
                 own = frozenset((object(),))
             if signal.repeats(before):
                 break
-        signal = replace(signal, fresh=draws | own | last.fresh & {PLACE})
-        return ContainerStep.of(self, start, signal, tuple(turns))
+        if not outer:
+            signal = replace(signal, fresh=draws | own | last.fresh & {PLACE})
+        return ContainerStep.of(self, (start, *outer), signal, tuple(turns))
 
-    def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
+    def _steps(self, signal: Signal, outer: Sequence[Signal], batch: int) -> Iterator[Step]:
         """Yield the steps of all entries, the first time over."""
         signals = [signal]
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
-            given = [signals[n] for n in entry.inputs or (place,)]
+            given = chosen(signals, outer, entry.inputs or (place,))
             with at(label):
                 step = entry.layer.moments(given, batch)
                 if step is None:
@@ -134,43 +157,14 @@ class Container(Layer):
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer. All turns are kept until gradients have been pulled back."""
-        values, turns = one(inputs), list[list[Pass]]()
-        for _ in range(self.repetitions):
-            found, passes = [values], list[Pass]()
-            for place, entry in enumerate(self.parts):
-                given = [found[n] for n in entry.inputs or (place,)]
-                passes.append(entry.layer.sample(given, draw))
-                found.append(passes[-1].values)
-            turns.append(passes)
-            values = found[-1]
-
-        def pull(slope: Values) -> tuple[Values, ...]:
-            for passes in reversed(turns):
-                slope = self.pulled(passes, slope)
-            return (slope,)
-
-        return Pass(values, pull)
-
-    def pulled(self, passes: Sequence[Pass], slope: Values) -> Values:
-        """Return the gradient of the input of one turn, from that of its output."""
-        slopes: list[Values | None] = [None] * len(passes) + [slope]
-        for place in range(len(passes), 0, -1):
-            after = slopes[place]
-            if after is None:  # no read-out depends on it
-                continue
-            parts = passes[place - 1].pull(after)
-            sources = self.parts[place - 1].inputs or (place - 1,)
-            for source, part in zip(sources, parts, strict=True):
-                before = slopes[source]
-                slopes[source] = part if before is None else before + part
-        first = slopes[0]
-        return np.zeros_like(slope) if first is None else first
+        values, outer = self.split(inputs)
+        return passed(self.parts, self.repetitions, values, outer, draw)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""
         if not isinstance(step, ContainerStep):
             raise TypeError(step)
-        *_, (spreads, _) = step.way_of_spreads(one(inputs), _spread)
+        *_, (spreads, _) = step.way_of_spreads(inputs[0], _spread)
         return spreads
 
     def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
@@ -179,7 +173,8 @@ class Container(Layer):
         start = before.alone()
         found: list[Spread | None] = [start]
         for place, (entry, step) in enumerate(zip(self.parts, steps, strict=True)):
-            given = [found[n] for n in entry.inputs or (place,)]
+            # What layers outside fluctuate by together with those within is not followed.
+            given = chosen(found, [None] * self.outer, entry.inputs or (place,))
             known = [spread for spread in given if spread is not None]
             # Theory of a container may end within it.
             told = step.signal.known or isinstance(step, ContainerStep)
@@ -195,22 +190,27 @@ class Container(Layer):
             responses=(last.sources.get(start.own, 0.0),), detailed=detailed, sources={}
         )
 
-    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
-        """Return the slope of the input of one turn, from that of its output.
+    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> list[Slope]:
+        """Return the slopes of the inputs of one turn, from that of its output.
 
         A signal that several layers start from has the sum of what they `pull` back, independent in
         the limit of large width.
         """
         # That of the input, where no layer starts from it, is 0 as well.
         slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
+        of_outer: list[Slope | None] = [None] * self.outer
         for place in range(len(steps), 0, -1):
             with at(self.labels[place - 1]):
                 step = steps[place - 1]
                 parts = pull(step, slopes[place].of(step.signal))
             sources = self.parts[place - 1].inputs or (place - 1,)
             for source, part in zip(sources, parts, strict=True):
-                slopes[source] = slopes[source] + part
-        return slopes[0].scaled(1.0)
+                if source < 0:
+                    before = of_outer[-1 - source]
+                    of_outer[-1 - source] = part if before is None else before + part
+                else:
+                    slopes[source] = slopes[source] + part
+        return [slopes[0].scaled(1.0), *(own for own in of_outer if own is not None)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,17 +227,18 @@ class ContainerStep(Step):
     def of(
         cls,
         container: Container,
-        before: Signal,
+        before: tuple[Signal, ...],
         signal: Signal,
         turns: tuple[tuple[Step, ...], ...],
     ) -> ContainerStep:
-        """Return the step of `container` from `before` to `signal`."""
+        """Return the step of `container` from `before`, all of its inputs, to `signal`."""
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
-            *_, (back, _, _) = step.way_back(slope, _pull)
-            return (back,)
+            of_outer: list[Slope] = []
+            *_, (back, _, _) = step.way_back(slope, _pull, of_outer)
+            return (back, *of_outer)
 
-        step = cls((before,), signal, pull, container, turns)
+        step = cls(before, signal, pull, container, turns)
         return step
 
     @property
@@ -273,25 +274,47 @@ class ContainerStep(Step):
                 return
             before = after
 
-    def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:
+    def way_back(
+        self, slope: Slope, pull: Pulls, of_outer: list[Slope]
+    ) -> Iterator[tuple[Slope, int, float]]:
         """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
 
         Where it repeats but for its scale, equal turns are left out: how many, and what each adds
-        to its logarithm, comes with the slope before the first of them.
+        to its logarithm, comes with the slope before the first of them. At the end `of_outer` has
+        the slopes of the layers outside, sums over all turns.
         """
+
+        def add(parts: Sequence[Slope], log: float = 0.0) -> None:
+            parts = [replace(part, log=part.log + log) for part in parts]
+            sums = zip(of_outer, parts, strict=True) if of_outer else ()
+            of_outer[:] = [own + part for own, part in sums] or parts
+
         for rest in range(self.equal, 0, -1):
             with at(self.container.called(len(self.turns) + rest - 1)):
-                after, slope = slope, self.container.back(self.turns[-1], slope, pull)
+                after, (slope, *parts) = slope, self.container.back(self.turns[-1], slope, pull)
+            add(parts)
             if slope.repeats(after):
                 rate = slope.log - after.log
+                if rest > 1:
+                    add(parts, _log_sum(rate, rest - 1))
                 slope = replace(slope, log=slope.log + (rest - 1) * rate)
                 yield slope, rest - 1, rate
                 break
             yield slope, 0, 0.0
         for turn in range(len(self.turns) - 1, -1, -1):
             with at(self.container.called(turn)):
-                slope = self.container.back(self.turns[turn], slope, pull)
+                slope, *parts = self.container.back(self.turns[turn], slope, pull)
+            add(parts)
             yield slope, 0, 0.0
+
+
+def _log_sum(rate: float, count: int) -> float:
+    """Return ln of the sum of exp(rate·n), n from 1 to `count`."""
+    if rate == 0.0:
+        return math.log(count)
+    # Beside its largest term.
+    most = max(rate, rate * count)
+    return most + math.log(math.expm1(-abs(rate) * count) / math.expm1(-abs(rate)))
 
 
 def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | None) -> Spread | None:

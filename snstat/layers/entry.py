@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from snstat.errors import InvalidValueError, LayerError, SnstatError
 from snstat.layers.keys import Key, require_names
 from snstat.layers.layer import Layer
 from snstat.values.kinds import Kind
+
+T = TypeVar("T")
+# Layers outside that one container may start from.
+MOST_OUTER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +22,20 @@ class Entry:
     """A layer of a container.
 
     `inputs` are the numbers of the entries that it starts from, counted from 1; 0 is the input of
-    the container. () stands for the entry before. `name` defaults to its place among its siblings.
+    the container, and -1, -2, ... are layers outside, the second, third, ... input that the
+    container itself is given. () stands for the entry before. `name` defaults to its place among
+    its siblings.
     """
 
     layer: Layer
     inputs: tuple[int, ...] = ()
     name: str = ""
+
+
+def chosen(found: Sequence[T], outer: Sequence[T], numbers: Sequence[int]) -> list[T]:
+    """Return those with these `numbers` of what is `found` within a container, 0 for its input,
+    and of layers outside, from -1 down."""
+    return [found[n] if n >= 0 else outer[-1 - n] for n in numbers]
 
 
 class Entries(Kind):
@@ -44,8 +56,8 @@ class Entries(Kind):
         for place, entry in enumerate(found):
             require_layer(f"layer {place}", entry.layer)
             for source in entry.inputs:
-                if not 0 <= source <= place:
-                    bound = f"the number of a layer before it, or 0 to {place}"
+                if not -MOST_OUTER <= source <= place:
+                    bound = f"the number of a layer before it, 0 to {place}, or -1 of one outside"
                     raise InvalidValueError(f"inputs of layer {place}", source, bound)
         require_names([entry.name for entry in found])
         return found

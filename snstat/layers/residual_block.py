@@ -57,10 +57,10 @@ class Residual(Container):
     @cached_property
     def parts(self) -> tuple[Entry, ...]:
         """The branch, the shortcut and their sum."""
-        branch, total = Entry(Block(self.entries), (0,)), Sum(self.scale)
+        branch, total = _fed(self.entries), Sum(self.scale)
         if self.shortcut is None:
             return branch, Entry(total, (0, 1))
-        return branch, Entry(Block(self.shortcut), (0,), SHORTCUT), Entry(total, (2, 1))
+        return branch, _fed(self.shortcut, SHORTCUT), Entry(total, (2, 1))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -82,6 +82,13 @@ class Residual(Container):
             if turned is not None:
                 changes[name] = turned.entries
         return replace(self, **changes) if changes else None
+
+
+def _fed(entries: tuple[Entry, ...], name: str = "") -> Entry:
+    """Return layers that start from the input of the residual, and from what it starts from
+    beside."""
+    block = Block(entries)
+    return Entry(block, (0, *range(-1, -1 - block.outer, -1)), name)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def edited(network: Network, edit: Edit, shape: Shape | None = None) -> Network:
 def begun(entries: Entries, layer: Layer) -> Entries:
     """Return the entries of a container with one more layer before them, from which all that
     started from the input of the container start."""
-    moved = (replace(e, inputs=tuple(n + 1 for n in e.inputs)) for e in entries)
+    moved = (replace(e, inputs=tuple(n + (n >= 0) for n in e.inputs)) for e in entries)
     return (Entry(layer), *moved)
 
 
@@ -72,7 +72,7 @@ def _edited(entries: Entries, edit: Edit, prefix: str) -> Entries:
         if changes:
             layer = replace(layer, **changes)  # type: ignore[type-var]  # kinds are dataclasses
         first, *others = edit(name, layer)
-        inputs = tuple(numbers[n] for n in entry.inputs)
+        inputs = tuple(numbers[n] if n > 0 else n for n in entry.inputs)
         found.append(replace(entry, layer=first, inputs=inputs))
         found += [Entry(other) for other in others]
         numbers.append(len(found))

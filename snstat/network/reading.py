@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from snstat.errors import InvalidValueError, NetworkFormError, UnknownNameError, quoted
@@ -27,6 +28,7 @@ from snstat.limits import MAX_WIDTH
 from snstat.network.input_law import InputLaw
 from snstat.network.parameters import evaluated, parameters_of
 from snstat.network.places import At, require_known, table_of
+from snstat.network.scopes import Scope
 from snstat.values.arithmetic import Parameter
 from snstat.values.kinds import Kind, Whole, require_printable
 from snstat.values.option import options_of
@@ -67,7 +69,7 @@ def read_parts(form: Mapping[str, Any], changes: Mapping[str, Any], name: str) -
     shape, law = reader.input(root)
     reader.read_defaults(table_of(DEFAULTS, root.get(DEFAULTS, {})))
     given = {key: root[key] for key in (LAYERS, TIMES) if key in root}
-    block = cast("Block", reader.layer("", Block, given, 0))
+    block = cast("Block", reader.layer("", Block, given, 0, None))
     return Parts(name, shape, law, block)
 
 
@@ -118,8 +120,16 @@ class _Reader:
                     for key, value in table.items()
                 }
 
-    def layer(self, path: str, found: type[Layer], given: Mapping[str, Any], depth: int) -> Layer:
-        """Return the layer of a kind with the keys that are `given`, and those by default."""
+    def layer(
+        self,
+        path: str,
+        found: type[Layer],
+        given: Mapping[str, Any],
+        depth: int,
+        within: Scope | None,
+    ) -> Layer:
+        """Return the layer of a kind with the keys that are `given`, and those by default. Layers
+        that it holds are `within` it; a key that holds layers has names of its own."""
         keys = keys_of(found)
         require_known(path, given, keys)
         replaced = {_EITHER.get(key) for key in given}
@@ -132,15 +142,16 @@ class _Reader:
                     raise NetworkFormError(path, f"no {key}, which every {found.kind} has")
             elif holds_layers(own):
                 inner = f"{path}.{key}" if path else key
-                fields[own.field] = self.entries(inner, table[key], depth + 1)
+                scope = Scope() if within is None else replace(within, numbers={INPUT: 0})
+                fields[own.field] = self.entries(inner, table[key], depth + 1, scope)
             else:
                 with At(path):
                     fields[own.field] = self.value(key, table[key], own.option.kind)
         with At(path):
             return found(**fields)
 
-    def entries(self, path: str, forms: Any, depth: int) -> tuple[Entry, ...]:
-        """Return the entries that a container holds under one key."""
+    def entries(self, path: str, forms: Any, depth: int, scope: Scope) -> tuple[Entry, ...]:
+        """Return the entries that a container holds under one key, whose names are in `scope`."""
         if not isinstance(forms, list | tuple) or not forms:
             raise NetworkFormError(path, f"{quoted(forms)} is no list of layers, one or more")
         if depth > MOST_NESTED:
@@ -150,7 +161,7 @@ class _Reader:
             reason = f"more than {MOST_WRITTEN:,} layers are written; repeat them with times"
             raise NetworkFormError(path, reason)
         found: list[Entry] = []
-        numbers: dict[str, int] = {INPUT: 0}  # of what a layer may start from, by name
+        numbers = scope.numbers
         for place, form in enumerate(forms):
             here = f"{path}.{place}"
             table = table_of(here, form)
@@ -160,11 +171,16 @@ class _Reader:
             here = f"{here}.{layers.kind}"
             sources = {*OF_EVERY_LAYER, layers.second}
             own = {key: value for key, value in table.items() if key not in sources}
-            layer = self.layer(here, layers, own, depth)
             numbers[PREVIOUS] = place
+            within = Scope(scope)
+            layer = self.layer(here, layers, own, depth, within)
             with At(here):
                 name = _name(table[NAME], numbers) if NAME in table else ""
-                found.append(Entry(layer, _sources(table, numbers, layers.second), name))
+                before = _sources(table, scope, layers.second)
+                outside = tuple(scope.number_of(*other) for other in within.outside)
+                if outside:
+                    before = (*(before or (place,)), *outside)
+                found.append(Entry(layer, before, name))
             numbers[name or str(place)] = place + 1
         return tuple(found)
 
@@ -202,15 +218,21 @@ def _name(name: Any, numbers: Mapping[str, int]) -> str:
     return name
 
 
-def _sources(table: Mapping[str, Any], numbers: Mapping[str, int], second: str) -> tuple[int, ...]:
+def _sources(table: Mapping[str, Any], scope: Scope, second: str) -> tuple[int, ...]:
     """Return the numbers of the layers that one starts from, () where it does not say. The key
-    `second`, of kinds that have it, names the second one."""
+    `second`, of kinds that have it, names the second one, which may be in a container around."""
+    numbers = scope.numbers
     for key in (INPUT, second):
         if key in table and INPUTS in table:
             raise InvalidValueError(INPUTS, table[INPUTS], f"left out if {key} is given")
     if second in table:
         first = _source(INPUT, table.get(INPUT, PREVIOUS), numbers)
-        return first, _source(second, table[second], numbers)
+        name = table[second]
+        number = scope.find(name) if isinstance(name, str) else None
+        if number is None:
+            bound = "a layer before it, in the same container or in one around it, by name"
+            raise _unknown(second, name, scope.names(), bound)
+        return first, number
     if INPUT in table:
         return (_source(INPUT, table[INPUT], numbers),)
     if INPUTS not in table:
@@ -223,7 +245,11 @@ def _sources(table: Mapping[str, Any], numbers: Mapping[str, int], second: str) 
 
 def _source(key: str, name: Any, numbers: Mapping[str, int]) -> int:
     if not isinstance(name, str) or name not in numbers:
-        error = UnknownNameError(key, name, numbers)
         bound = "a layer before it in the same container, by name or number, input or previous"
-        raise error if error.suggestions else InvalidValueError(key, name, bound)
+        raise _unknown(key, name, numbers, bound)
     return numbers[name]
+
+
+def _unknown(key: str, name: Any, known: Collection[str], bound: str) -> InvalidValueError:
+    error = UnknownNameError(key, name, known)
+    return error if error.suggestions else InvalidValueError(key, name, bound)

@@ -10,6 +10,7 @@ from snstat.activation import resolve
 from snstat.layers.activation import Activation
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
+from snstat.layers.entry import chosen
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 
@@ -38,7 +39,7 @@ class Row:
 
 # Shapes after the parts of a container, by its identity and the shape before: a container within a
 # repeated one is asked once.
-Seen = dict[tuple[int, Shape], list[Shape]]
+Seen = dict[tuple[int, Shape, tuple[Shape, ...]], list[Shape]]
 MOST_SEEN = 1024
 
 
@@ -47,18 +48,20 @@ def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Itera
 
     Repetitions and containers without any of them are passed over at once.
     """
-    return _rows(container, shape, (), 1, numbers, {}, inner=False)
+    return _rows(container, (shape,), (), 1, numbers, {}, inner=False)
 
 
-def different_layers(container: Container, shape: Shape) -> Iterator[tuple[Layer, Sequence[Shape]]]:
+def different_layers(
+    container: Container, shape: Shape, *outer: Shape
+) -> Iterator[tuple[Layer, Sequence[Shape]]]:
     """Yield the layers of a container with the shapes before them, in order. Repetitions that
     change no shape come once."""
     for _ in range(container.repetitions):
-        shapes = container.shapes(shape)
+        shapes = container.shapes(shape, outer)
         for place, entry in enumerate(container.parts):
-            before = [shapes[n] for n in entry.inputs or (place,)]
+            before = chosen(shapes, outer, entry.inputs or (place,))
             if isinstance(entry.layer, Container):
-                yield from different_layers(entry.layer, before[0])
+                yield from different_layers(entry.layer, *before)
             else:
                 yield entry.layer, before
         if shapes[-1] == shape:
@@ -68,7 +71,7 @@ def different_layers(container: Container, shape: Shape) -> Iterator[tuple[Layer
 
 def _rows(
     container: Container,
-    shape: Shape,
+    inputs: Sequence[Shape],
     path: tuple[str, ...],
     first: int,
     wanted: Sequence[int],
@@ -77,12 +80,9 @@ def _rows(
     inner: bool,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of a container whose first layer has the number `first`."""
-    count, now, shapes = (
-        container.count // container.repetitions,
-        0,
-        _shapes(container, shape, seen),
-    )
-    begun = 0
+    shape, outer = container.split(inputs)
+    shapes = _shapes(container, shape, tuple(outer), seen)
+    count, now, begun = container.count // container.repetitions, 0, 0
     while begun < len(wanted):
         turn = (wanted[begun] - first) // count
         while now < turn:
@@ -90,17 +90,18 @@ def _rows(
             if shape == before:
                 now = turn
             else:
-                shapes, now = _shapes(container, shape, seen), now + 1
+                shapes, now = _shapes(container, shape, tuple(outer), seen), now + 1
         start = first + turn * count
         done = bisect_left(wanted, start + count)
         here = path if container.times is None else (*path, str(turn))
-        yield from _turn(container, shapes, here, start, wanted[begun:done], seen, inner=inner)
+        own = wanted[begun:done]
+        yield from _turn(container, (shapes, outer), here, start, own, seen, inner=inner)
         begun = done
 
 
 def _turn(
     container: Container,
-    shapes: Sequence[Shape],
+    known: tuple[Sequence[Shape], Sequence[Shape]],
     path: tuple[str, ...],
     number: int,
     wanted: Sequence[int],
@@ -108,28 +109,30 @@ def _turn(
     *,
     inner: bool,
 ) -> Iterator[Row]:
-    """Yield the `wanted` rows of one repetition, which has these `shapes` after its entries and
-    whose first layer is `number`."""
-    begun = 0
+    """Yield the `wanted` rows of one repetition, whose first layer is `number`. Shapes after
+    its entries are `known`, and those of layers outside."""
+    (shapes, outer), begun = known, 0
     for place, (label, entry) in enumerate(zip(container.labels, container.parts, strict=True)):
         done = bisect_left(wanted, number + entry.layer.count)
         if done > begun:
-            before = tuple(shapes[n] for n in entry.inputs or (place,))
+            before = tuple(chosen(shapes, outer, entry.inputs or (place,)))
             here = (*path, label) if label else path
             within = inner or (container.sums and place < len(container.parts) - 1)
             if isinstance(entry.layer, Container):
                 yield from _rows(
-                    entry.layer, before[0], here, number, wanted[begun:done], seen, inner=within
+                    entry.layer, before, here, number, wanted[begun:done], seen, inner=within
                 )
             else:
                 yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1], within)
         number, begun = number + entry.layer.count, done
 
 
-def _shapes(container: Container, shape: Shape, seen: Seen) -> list[Shape]:
-    key = id(container), shape
+def _shapes(
+    container: Container, shape: Shape, outer: tuple[Shape, ...], seen: Seen
+) -> list[Shape]:
+    key = id(container), shape, outer
     if key not in seen:
         if len(seen) >= MOST_SEEN:  # shapes that change with every repetition
             seen.clear()
-        seen[key] = container.shapes(shape)
+        seen[key] = container.shapes(shape, outer)
     return seen[key]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snstat.layers.container import Container
+from snstat.layers.entry import chosen
 from snstat.layers.layer import Layer
 
 
@@ -19,17 +20,20 @@ class Sourced:
     sources: tuple[int, ...]
 
 
-def sourced(container: Container, first: int = 1, source: int = 0) -> Iterator[Sourced]:
+def sourced(
+    container: Container, first: int = 1, source: int = 0, *outer: int
+) -> Iterator[Sourced]:
     """Yield every layer of a container in order, repetitions included.
 
-    Its own first layer has the number `first`, and it starts from layer `source`.
+    Its own first layer has the number `first`, and it starts from layer `source`, and from the
+    layers `outer` besides.
     """
     for _ in range(container.repetitions):
         ends = [source]
         for place, entry in enumerate(container.parts):
-            given = tuple(ends[n] for n in entry.inputs or (place,))
+            given = tuple(chosen(ends, outer, entry.inputs or (place,)))
             if isinstance(entry.layer, Container):
-                yield from sourced(entry.layer, first, given[0])
+                yield from sourced(entry.layer, first, *given)
             else:
                 yield Sourced(first, entry.layer, given)
             first += entry.layer.count

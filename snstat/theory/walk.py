@@ -94,7 +94,7 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     _forward(step, moments[:, 1:])
     # A read-out is independent for every position too.
     own = alone(np.ones(step.signal.mean.size), step.signal.same)
-    logs[0] = _log_norm(_backward(step, Slope(own, own), logs[1:]), start)
+    logs[0] = _log_norm(_backward(step, Slope(own, own), logs[1:])[0], start)
     logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
@@ -123,9 +123,9 @@ def _forward(step: Step, out: FloatArray) -> None:
         _repeat(out[:, begin:end], out[:, end:])
 
 
-def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
-    """Return the slope before a block, given the `slope` after it, and write ln of the squared
-    norms of the gradients of every layer to `out`, (layers,)."""
+def _backward(step: Step, slope: Slope, out: FloatArray) -> tuple[Slope, ...]:
+    """Return the slopes of the inputs of a block, given the `slope` after it, and write ln of the
+    squared norms of the gradients of every layer to `out`, (layers,)."""
     if not isinstance(step, ContainerStep):
         raise TypeError(step)
     begin = end = len(out)
@@ -134,18 +134,19 @@ def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
         nonlocal begin
         if isinstance(inner, ContainerStep):
             begin -= inner.container.count
-            return (_backward(inner, after, out[begin : begin + inner.container.count]),)
+            return _backward(inner, after, out[begin : begin + inner.container.count])
         begin -= 1
         out[begin] = _log_norm(after, inner.signal)
         return inner.pull(after)
 
-    for before, more, rate in step.way_back(slope, pull):
+    of_outer: list[Slope] = []
+    for before, more, rate in step.way_back(slope, pull, of_outer):
         turn, end, slope = out[begin:end], begin, before
         if more:
             end = begin = begin - more * len(turn)
             earlier = _turns(out[begin : begin + more * len(turn)], len(turn))
             earlier[...] = turn + rate * np.arange(more, 0.0, -1.0)[:, None]
-    return slope
+    return (slope, *of_outer)
 
 
 def _spreads(

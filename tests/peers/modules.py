@@ -214,17 +214,31 @@ class Attention(nn.Module):
 
 
 class Chain(nn.Module):
-    """Modules in order, each fed with some of the outputs before it; 0 is the input."""
+    """Modules in order, each fed with some of the outputs before it; 0 is the input, and -1, -2,
+    ... are what comes from outside."""
 
     def __init__(self, modules, sources):
         super().__init__()
         self.parts, self.sources = nn.ModuleList(modules), sources
 
-    def forward(self, x):
+    def forward(self, x, *outer):
         found = [x]
         for module, own in zip(self.parts, self.sources, strict=True):
-            found.append(module(*[found[n] for n in own]))
+            found.append(module(*[found[n] if n >= 0 else outer[-1 - n] for n in own]))
         return found[-1]
+
+
+class Turns(nn.Module):
+    """Modules one after the other, which are all fed with the same from outside."""
+
+    def __init__(self, turns):
+        super().__init__()
+        self.turns = nn.ModuleList(turns)
+
+    def forward(self, x, *outer):
+        for turn in self.turns:
+            x = turn(x, *outer)
+        return x
 
 
 class Residual(nn.Module):
@@ -234,9 +248,9 @@ class Residual(nn.Module):
         super().__init__()
         self.branch, self.shortcut, self.total = branch, shortcut, total
 
-    def forward(self, x):
-        branch = self.branch(x)  # its layers come first in the order of rows
-        return self.total(self.shortcut(x), branch)
+    def forward(self, x, *outer):
+        branch = self.branch(x, *outer)  # its layers come first in the order of rows
+        return self.total(self.shortcut(x, *outer) if self.shortcut else x, branch)
 
 
 class Padded(nn.Module):

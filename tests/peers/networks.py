@@ -72,6 +72,27 @@ NETWORKS = {
     "nested": _network(
         _block(_dense("tanh"), _block(_dense(), _block(_DROPOUT, _dense("selu"), times=2)), times=2)
     ),
+    "decoder": _network(
+        _dense("tanh", 8, name="encoded"),
+        _dense(None, 6, input="input", name="target"),
+        _block(
+            _residual({"kind": "layer_norm"}, {"kind": "attention", "heads": 2, "causal": True}),
+            _residual(
+                {"kind": "layer_norm"}, {"kind": "attention", "heads": 2, "memory": "encoded"}
+            ),
+            _residual(
+                _dense("gelu", 12),
+                {"kind": "attention", "heads": 3, "memory": "target", "input": "0"},
+                _dense(None, 6),
+                shortcut=[
+                    {"kind": "attention", "heads": 2, "memory": "encoded"},
+                    _dense(None, 6),
+                ],
+            ),
+            times=2,
+        ),
+        grid=(5,),
+    ),
     "forget bias": _network(
         {"kind": "lstm", "width": 5, "forget_bias": 1.0, "bias_std": 0.3},
         {"kind": "lstm", "width": 4, "forget_bias": -2.5, "init": "torch_default"},

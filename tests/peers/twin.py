@@ -84,35 +84,35 @@ class Maker:
         self.rows.append(module)
         return module
 
-    def chain(self, entries: Sequence[Entry], times: int, shape: Shape) -> nn.Module:
+    def chain(self, entries: Sequence[Entry], times: int, shape: Shape, *outer: Shape) -> nn.Module:
         """Return the modules of a container, `times` over."""
         turns = []
         for _ in range(times):
             shapes, parts, sources = [shape], [], []
             for place, entry in enumerate(entries):
                 own = entry.inputs or (place,)
-                before = [shapes[n] for n in own]
+                before = [shapes[n] if n >= 0 else outer[-1 - n] for n in own]
                 parts.append(self.module(entry.layer, before))
                 sources.append(own)
                 shapes.append(entry.layer.shape(before))
             turns.append(modules.Chain(parts, sources))
             shape = shapes[-1]
-        return nn.Sequential(*turns)
+        return modules.Turns(turns)
 
 
-def _block(maker: Maker, layer: Any, shape: Shape) -> nn.Module:
-    return maker.chain(layer.entries, layer.repetitions, shape)
+def _block(maker: Maker, layer: Any, *shapes: Shape) -> nn.Module:
+    return maker.chain(layer.entries, layer.repetitions, *shapes)
 
 
-def _residual(maker: Maker, layer: Any, shape: Shape) -> nn.Module:
-    branch = maker.chain(layer.entries, 1, shape)
-    shortcut = maker.chain(layer.shortcut, 1, shape) if layer.shortcut else nn.Identity()
+def _residual(maker: Maker, layer: Any, *shapes: Shape) -> nn.Module:
+    branch = maker.chain(layer.entries, 1, *shapes)
+    shortcut = maker.chain(layer.shortcut, 1, *shapes) if layer.shortcut else None
     total = maker.row(modules.Called(lambda x, y: x + layer.scale * y))
     return modules.Residual(branch, shortcut, total)
 
 
 # What is made of a kind that contains layers.
-CONTAINERS: Mapping[str, Callable[[Maker, Any, Shape], nn.Module]] = {
+CONTAINERS: Mapping[str, Callable[..., nn.Module]] = {
     "block": _block,
     "residual": _residual,
 }

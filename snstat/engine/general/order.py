@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from snstat.layers.container import Container
+from snstat.layers.entry import chosen
 from snstat.layers.layer import Layer
 
 # Networks of at most so many layers are gone through once for all trials.
@@ -47,23 +48,25 @@ def places(block: Container, begin: int = 1) -> Iterator[Place]:
 
     Repetitions are neither unrolled in memory nor gone through before `begin`.
     """
-    return _places(block, 0, 1, begin, frozenset(), (), {})
+    return _places(block, (0,), 1, begin, frozenset(), (), {})
 
 
 def _places(
     block: Container,
-    source: int,
+    given: tuple[int, ...],
     first: int,
     begin: int,
     outside: frozenset[int],
     path: tuple[str, ...],
     seen: dict[int, list[_Entry]],
 ) -> Iterator[Place]:
-    """Yield the layers of a block that starts from layer `source`, the first of which has number
-    `first`. Its containers need the layers `outside` later. `seen` are the entries of blocks by the
-    identity of these: a block within a repeated one is looked at once."""
+    """Yield the layers of a block that starts from the layers `given`, the first of which has
+    number `first`. Its containers need the layers `outside` later. `seen` are the entries of blocks
+    by the identity of these: a block within a repeated one is looked at once."""
     if id(block) not in seen:
         seen[id(block)] = list(_entries(block))
+    source, *outer = given
+    outside = outside.union(outer)  # in all turns
     length, entries = block.count // block.repetitions, seen[id(block)]
     used = {index for entry in entries for index in entry.ends}
     for turn in range(max(0, (begin - first) // length), block.repetitions):
@@ -73,13 +76,13 @@ def _places(
         found = [source if turn == 0 else number - 1]
         needed = {0} & used
         for place, (layer, inputs, ends, label) in enumerate(entries, 1):
-            sources = tuple([found[n] for n in inputs])
+            sources = tuple(chosen(found, outer, inputs))
             needed.difference_update(ends)
             kept = outside.union([found[n] for n in needed]) if needed else outside
             after = number + layer.count
             within = (*above, label) if label else above
             if after > begin and isinstance(layer, Container):
-                yield from _places(layer, sources[0], number, begin, kept, within, seen)
+                yield from _places(layer, sources, number, begin, kept, within, seen)
             elif after > begin:
                 yield Place(number, layer, sources, kept, within)
             number = after

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from snstat.engine.costs import drawn_matrix_work, free_matrix_work
 from snstat.errors import InvalidValueError
 from snstat.layers.container import Container
-from snstat.layers.entry import at
+from snstat.layers.entry import at, chosen
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
@@ -82,17 +82,17 @@ def samplers(
     return tuple(_every(network.block, network.input, found))
 
 
-def _every(container: Container, shape: Shape, found: Found) -> list[str | None]:
+def _every(container: Container, shape: Shape, found: Found, *outer: Shape) -> list[str | None]:
     """Return what is `found` of every layer of a container. Repetitions that change no shape are
     gone through once."""
     everything = list[str | None]()
     for turn in range(container.repetitions):
-        shapes, own = container.shapes(shape), list[str | None]()
+        shapes, own = container.shapes(shape, outer), list[str | None]()
         for place, (label, entry) in enumerate(zip(container.labels, container.parts, strict=True)):
-            before = tuple(shapes[n] for n in entry.inputs or (place,))
+            before = tuple(chosen(shapes, outer, entry.inputs or (place,)))
             with at(container.called(turn)), at(label):
                 if isinstance(entry.layer, Container):
-                    own += _every(entry.layer, before[0], found)
+                    own += _every(entry.layer, before[0], found, *before[1:])
                 else:
                     own.append(found(entry.layer, before))
         if shapes[-1] == shape:
