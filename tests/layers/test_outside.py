@@ -82,6 +82,22 @@ def test_theory_is_that_without_containers(times):
     assert np.isfinite(nested.log_gradient).all()
 
 
+@pytest.mark.parametrize("gain", [0.5, 1.0])
+def test_repetitions_that_are_left_out_add_their_gradients(gain):
+    """Without a residual every repetition has the state of the first, and what each adds to the
+    gradient of the memory is a power of a factor."""
+    form = decoder(times=30, tokens=40, width=64, read=32)
+    read = {**CROSS, "heads": 32, "weight_gain": gain}
+    form["layers"][2]["layers"] = [read, NORM]
+    block = Network.read(form).block.entries[2].layer
+    one = [read | {"memory": "encoded"}, NORM]
+    plain = {**form, "layers": form["layers"][:2] + [layer for _ in range(30) for layer in one]}
+    nested, expected = theory_of(form), theory_of(plain)
+    assert np.isfinite(expected.log_gradient).all()
+    np.testing.assert_allclose(nested.log_gradient, expected.log_gradient, atol=1e-8)
+    assert block.outer == 1
+
+
 def theory_of(form):
     from snstat.experiment.inputs import DrawnInputs
     from snstat.theory.walk import walk
