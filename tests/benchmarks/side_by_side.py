@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+Clock = Callable[[], float]
+
 # Idle threads of OpenBLAS and OpenMP spin for some 25 ms before they sleep, and would take a core
 # from the next program.
 PAUSE_SECONDS = 0.1
@@ -31,19 +33,23 @@ def measure(
     benchmark.pedantic(ours, setup=take_turns, rounds=rounds)
 
 
-def timed(program: Callable[[], object], share: float = 1.0) -> Callable[[], float]:
+def timed(
+    program: Callable[[], object], share: float = 1.0, clock: Clock = time.perf_counter
+) -> Callable[[], float]:
     """Return a function that times `program`, which does this share of the work, and scales to all
     of it."""
 
     def run() -> float:
-        start = time.perf_counter()
+        start = clock()
         program()
-        return (time.perf_counter() - start) / share
+        return (clock() - start) / share
 
     return run
 
 
-def alternating(*programs: Callable[[], object]) -> list[list[float]]:
+def alternating(
+    *programs: Callable[[], object], clock: Clock = time.perf_counter
+) -> list[list[float]]:
     """Return the seconds of each program in each round, (programs, rounds); all run once before."""
     for program in programs:
         program()
@@ -51,5 +57,5 @@ def alternating(*programs: Callable[[], object]) -> list[list[float]]:
     for _ in range(ROUNDS):
         for program, times in zip(programs, found, strict=True):
             time.sleep(PAUSE_SECONDS)
-            times.append(timed(program)())
+            times.append(timed(program, clock=clock)())
     return found
