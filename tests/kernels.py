@@ -15,6 +15,7 @@ import snstat
 from snstat.engine.general.sample import sample_network
 from snstat.engine.tensor import measure, square_norm
 from snstat.experiment.inputs import DrawnInputs
+from snstat.experiment.warmup import compile_network_kernels
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 
@@ -26,6 +27,8 @@ def main() -> None:
     """Run small networks of every kind."""
     for dtype, sampler, init in product(("float32", "float64"), ("dense", "matrix-free"), INITS):
         snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, init=init)
+    for dtype, sampler in product(("float32", "float64"), ("dense", "matrix-free")):
+        compile_network_kernels(dtype, sampler, backward=True, grid=True)
     for dtype in ("float32", "float64"):
         tensor = np.ones((2, 3, 4), dtype)
         measure(tensor, "SPU")

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 NOTICE_AFTER_SECONDS = 3.0
 # What the layers of a small network need.
 KEYS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"dense": {"width": 2, "activation": "relu"}, "dropout": {"rate": 0.5}}
+    {
+        "conv": {"channels": 2, "kernel": 2},
+        "dense": {"width": 2, "activation": "relu"},
+        "dropout": {"rate": 0.5},
+    }
 )
 
 
@@ -67,7 +71,7 @@ def compile_network_kernels(
         from snstat.experiment.inputs import DrawnInputs
         from snstat.network.network import Network
 
-        kinds = ("dense", "layer_norm", "batch_norm", "dropout", "dense")
+        kinds = ("dense", "layer_norm", "batch_norm", "dropout", "conv" if grid else "dense")
         layers = [{"kind": kind, **KEYS.get(kind, {})} for kind in kinds]
         shape = {"channels": 2, "grid": [2] if grid else []}
         return sample_network(
