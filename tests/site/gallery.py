@@ -15,14 +15,23 @@ from snstat.cli.picture import KINDS
 
 CHECKOUT = Path(__file__).parents[2]
 NETWORKS = CHECKOUT / "examples" / "networks"
+TABLE = "widths.csv"
 
 
 class Picture(NamedTuple):
-    """A picture: its file, the options of `snstat plot` that draw it, and what it shows."""
+    """A picture: its file, the options of `snstat plot` that draw it, what it shows, and the
+    options of `snstat sweep` that make TABLE first."""
 
     name: str
     options: str
     text: str
+    sweep: str = ""
+
+    @property
+    def command(self) -> str:
+        """What draws it."""
+        first = f"snstat sweep {self.sweep} -o {TABLE}\n" if self.sweep else ""
+        return f"{first}snstat plot {self.options} -o {self.name}.svg"
 
 
 PICTURES = (
@@ -48,6 +57,44 @@ PICTURES = (
         "With more than seven runs, each has its own panel: tanh from order to chaos.",
     ),
     Picture(
+        "quantiles",
+        "-a relu -w 64 -d 32 -t 32 --band quantile",
+        "A band from the 5th to the 95th percentile of trials: how much one network differs.",
+    ),
+    Picture(
+        "gradient",
+        "--kind gradient -a relu,selu,tanh -w 256",
+        "Squared gradients on the way back, with the factor of each layer by theory and as"
+        " measured.",
+    ),
+    Picture(
+        "residual",
+        "--kind residual -a selu -w 256",
+        "z of every layer, and its quantiles beside those of a normal and of Student's law.",
+    ),
+    Picture(
+        "difference",
+        "--kind difference -a tanh -w 64,256 -d 32",
+        "One run less another, here of two widths, beside the difference that theory expects.",
+    ),
+    Picture(
+        "phase",
+        "--kind phase -a tanh,relu,selu,gelu --weight-gain 0.5:3 --bias-std 0:1",
+        "The ordered and the chaotic phase, the line χ = 1 between them, and where the signal"
+        " grows without bound.",
+    ),
+    Picture(
+        "depth-scale",
+        "--kind depth-scale -a tanh,selu --weight-gain 0.5:3 --bias-std 0.05",
+        "How many layers the difference of two inputs lasts, and about how deep training works.",
+    ),
+    Picture(
+        "sweep",
+        f"{TABLE} --x weight_gain --y gradient --hue width",
+        "A sweep over gain and width: markers are means over seeds, lines are theory.",
+        "-a relu -d 16 -t 4 --over weight-gain=1.3:1.5:5 --over width=64,256 --seeds 3 --backward",
+    ),
+    Picture(
         "map",
         "--kind map",
         "Figure 2 of the SNN paper: one layer of SELU moves mean and variance towards (0, 1).",
@@ -62,6 +109,11 @@ PICTURES = (
         "--kind histogram -a relu -d 16 -w 256",
         "Densities of activations layer by layer beside their law at infinite width; stems are"
         " values of positive probability.",
+    ),
+    Picture(
+        "heatmap",
+        "--kind heatmap -a selu -d 32 -w 256",
+        "The same of every layer, as shades.",
     ),
     Picture(
         "correlation",
@@ -102,9 +154,14 @@ def draw(folder: Path) -> None:
     """Draw the pictures of all kinds to `folder`, from the root of the repository."""
     folder.mkdir(parents=True, exist_ok=True)
     for picture in all_pictures():
-        target = folder / f"{picture.name}.svg"
-        if run(["plot", *shlex.split(picture.options), "-q", "-o", str(target)]):
-            raise SystemExit(f"not drawn: snstat plot {picture.options}")
+        table, target = folder / TABLE, folder / f"{picture.name}.svg"
+        words = [str(table) if word == TABLE else word for word in shlex.split(picture.options)]
+        commands = [["plot", *words, "-o", str(target)]]
+        if picture.sweep:
+            commands = [["sweep", *shlex.split(picture.sweep), "-o", str(table)], *commands]
+        if any(run([*command, "-q"]) for command in commands):
+            raise SystemExit(f"not drawn: {picture.command}")
+        table.unlink(missing_ok=True)
 
 
 def gallery_page() -> str:
@@ -117,8 +174,8 @@ def gallery_page() -> str:
         ),
     ]
     for picture in all_pictures():
-        command = f"snstat plot {picture.options} -o {picture.name}.svg"
-        parts.append(_entry(picture.name, picture.text, command, f"gallery/{picture.name}.svg"))
+        source = f"gallery/{picture.name}.svg"
+        parts.append(_entry(picture.name, picture.text, picture.command, source))
     parts.append(
         "## Networks\n\nThe [examples](../examples/README.md) explain what can be seen in each of"
         " these."
