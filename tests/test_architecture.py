@@ -70,6 +70,7 @@ OWNERS = {
     "jax": {"sources"},
     "timm": {"sources"},
     "transformers": {"sources"},
+    "bokeh": {"report"},
     "pyarrow": {"sweeps"},
     "distributed": {"sweeps"},
     "equinox": set(),

@@ -18,8 +18,9 @@ SUFFIXES = {
     ".png": "png",
     ".svg": "svg",
     ".pdf": "pdf",
+    ".html": "html",
 }
-PICTURES = ("png", "svg", "pdf")
+PICTURES = ("png", "svg", "pdf", "html")
 FROM_NAME = "table, or as the name of the file says"
 
 

@@ -26,6 +26,8 @@ KINDS = (
 # Those that are pictures of runs as they are.
 OF_RUNS = ("trajectory", "difference", "gradient", "residual")
 MAPS = ("unit", "ensemble")
+# The format of the interactive page, and the kinds that it can show.
+HTML, INTERACTIVE = "html", ("trajectory",)
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
 # What else a kind reads, beside the options that describe the network and its sampling.
@@ -122,6 +124,25 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     refuse_others(ctx, own | network, where)
 
 
+def require_interactive(ctx: click.Context, kind: str, *, table: bool) -> None:
+    """Raise UsageError for what an interactive page cannot show, SnstatError without its
+    library."""
+    from snstat.report.interactive import load_bokeh
+
+    if table or kind not in INTERACTIVE:
+        what = "the table of a sweep" if table else f"--kind {kind}"
+        raise click.UsageError(
+            f"html is for --kind {', '.join(INTERACTIVE)}; draw {what} as png, svg or pdf"
+        )
+    for name, why in (
+        ("size", "an interactive page fits its window"),
+        ("residuals", "an interactive page shows z of each point under the pointer"),
+    ):
+        if ctx.params[name]:
+            raise click.UsageError(f"--{name} cannot be used with html: {why}; leave it out")
+    load_bokeh()
+
+
 def require_pixels(size: tuple[float, float] | None, dpi: float) -> None:
     """Raise InvalidValueError for a picture too large to be drawn."""
     if not LEAST_DPI <= dpi <= MOST_DPI:
@@ -173,8 +194,9 @@ def draw(
     band: str,
     caption: bool,
     size: tuple[float, float] | None,
+    interactive: bool,
 ) -> Any:
-    """Return the figure asked for."""
+    """Return the figure asked for, or an `interactive` page of it."""
     from snstat.report import figures
 
     figures.load_matplotlib()
@@ -186,6 +208,10 @@ def draw(
         options = trajectory_options(
             runs, band=band, residuals=residuals, caption=caption, size=size
         )
+        if interactive:
+            from snstat.report.interactive import draw_interactive
+
+            return draw_interactive(runs, style, options)
         drawers = (
             figures.draw_trajectory,
             figures.draw_difference,

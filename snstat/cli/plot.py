@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,16 +21,9 @@ from snstat.cli.modules import (
     subjects_of,
 )
 from snstat.cli.networks import Setting, set_option
-from snstat.cli.options import (
-    REAL,
-    UNIT_OPTIONS,
-    VERBOSITY_OPTIONS,
-    apply,
-    output_option,
-    stack_options,
-)
+from snstat.cli.options import stack_options
 from snstat.cli.output import STDOUT, file_output, write_stdout_binary, wrote
-from snstat.cli.parameters import FileName, Layers, Value
+from snstat.cli.parameters import FileName
 from snstat.cli.phase import (
     draw_depth_scales,
     draw_phases,
@@ -39,24 +32,20 @@ from snstat.cli.phase import (
     refuse_phase_values,
 )
 from snstat.cli.picture import (
-    KINDS,
-    MAPS,
+    HTML,
     OF_RUNS,
-    Size,
     command_words,
     draw,
+    require_interactive,
     require_options,
     require_pixels,
 )
+from snstat.cli.picture_options import picture_options, picture_output_options
 from snstat.cli.subject import Subject
 from snstat.cli.sweep_picture import PARTS, is_table, refuse_parts, sweep_figure, sweep_parts
 from snstat.errors import InvalidValueError
 from snstat.experiment.spectrum_settings import SpectrumSettings
-from snstat.results.statistic import BANDS
-from snstat.values.kinds import Name
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
 OF_NETWORKS = (*OF_RUNS, "histogram", "heatmap", "positions", "spectrum")
 # Those of traced modules.
@@ -68,6 +57,7 @@ Examples:
   snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
   snstat plot -a selu,relu,tanh --kind gradient -o gradient.pdf
   snstat plot model.toml --set width=512 --backward -o model.svg
+  snstat plot -a selu,relu,tanh --backward -o run.html
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
   snstat plot --kind phase -a tanh --weight-gain 0.5:3 --bias-std 0:1 -o phase.pdf
@@ -78,99 +68,6 @@ Examples:
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot before.json after.json --kind difference -o difference.svg
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
-
-
-def picture_options(function: Function) -> Function:
-    """Add the options that say what is drawn, and how."""
-    return apply(
-        function,
-        [
-            click.option(
-                "--kind",
-                type=Value(Name(KINDS)),
-                default="trajectory",
-                show_default=True,
-                help="What to draw.",
-            ),
-            click.option(
-                "--map",
-                "chosen_map",
-                type=Value(Name(MAPS)),
-                default="unit",
-                show_default=True,
-                help="The map of --kind map: of one unit with given weights, or of random weights.",
-            ),
-            *UNIT_OPTIONS,
-            click.option(
-                "--layers",
-                type=Layers(),
-                default="log",
-                show_default=True,
-                metavar="WHICH",
-                help="Ridges of a histogram, or layers whose positions or spectra are drawn: log,"
-                " all, or numbers and ranges such as 0,1,8-16,last. Of a spectrum, log is 1, 8, 64,"
-                " ... and the last.",
-            ),
-            click.option(
-                "--residuals/--no-residuals",
-                default=False,
-                show_default=True,
-                help="A strip of z, (estimate - theory)/standard error, below each panel of a"
-                " trajectory.",
-            ),
-            click.option(
-                "--band",
-                type=Value(Name(BANDS)),
-                default=BANDS[0],
-                show_default=True,
-                help="Bands of a trajectory: one standard error to either side, or 5 to 95 % of the"
-                " trials; a saved run must have been made with --keep-trials.",
-            ),
-            click.option(
-                "--caption/--no-caption",
-                default=True,
-                show_default=True,
-                help="State network, trials and seed below the picture, or the parameters of theory"
-                " alone.",
-            ),
-            click.option(
-                "--style",
-                type=Value(Name(STYLES)),
-                default="light",
-                show_default=True,
-                help="Colours.",
-            ),
-            click.option(
-                "--size",
-                type=Size(),
-                metavar="WxH",
-                show_default="what the picture needs",
-                help="Width and height in inches, such as 6.8x4.",
-            ),
-            click.option(
-                "--dpi",
-                type=REAL,
-                default=200.0,
-                show_default=True,
-                metavar="N",
-                help="Dots per inch of a PNG.",
-            ),
-        ],
-        "Picture",
-    )
-
-
-def picture_output_options(function: Function) -> Function:
-    """Add the options that say where the picture goes, in which format."""
-    form = click.option(
-        "-f",
-        "--format",
-        "form",
-        type=Value(Name(FORMATS)),
-        show_default="from the name of FILE",
-        help="Format of the picture.",
-    )
-    return apply(function, [output_option, form, *VERBOSITY_OPTIONS], "Output")
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
@@ -229,6 +126,8 @@ def command(
     values of the Jacobian of layers by the input, by default in float64.
     """
     form = picture_format(output, form)
+    if form == HTML:
+        require_interactive(ctx, kind, table=is_table(saved))
     if is_table(saved):
         _require_dots(ctx, form)
         require_pixels(size, dpi)
@@ -284,6 +183,7 @@ def command(
             band=band,
             caption=caption,
             size=size,
+            interactive=form == HTML,
         )
 
     _written(ctx, figure, output, form, dpi, kind, lambda: subject.told)
@@ -333,17 +233,22 @@ def picture_format(output: str | None, form: str | None) -> str:
     """Return the format of the picture, from --format or from the name of the file."""
     if output is None:
         raise click.UsageError(
-            "nowhere to draw; add -o FILE.png (or .svg, .pdf), or -o - --format png"
+            "nowhere to draw; add -o FILE.png (or .svg, .pdf, .html), or -o - --format png"
         )
     chosen = format_for(output, form, FORMATS)
     if chosen is None and output == STDOUT:
-        raise click.UsageError("-o - needs --format png, svg or pdf")
+        raise click.UsageError("-o - needs --format png, svg, pdf or html")
     if chosen is None:
-        raise InvalidValueError("output", output, "named .png, .svg or .pdf", "or add --format")
+        raise InvalidValueError(
+            "output", output, "named .png, .svg, .pdf or .html", "or add --format"
+        )
     return chosen
 
 
 def _save(figure: Any, file: Any, form: str, dpi: float, words: str) -> None:
+    if form == HTML:
+        figure.save(file, description=words)
+        return
     from snstat.report.figures import save_figure
 
     save_figure(figure, file, form, dpi=dpi, description=words)

@@ -161,7 +161,7 @@ def test_the_file_name_sets_the_format(capsys, command, name, begins):
         (["plot", "--format", "pdf", "-o", "run.svg"], "svg"),
         (["propagate", "-o", "run.png"], "snstat plot"),
         (["propagate", "-o", "run.xml"], ".json, .csv, .md"),
-        (["plot", "-o", "run.json"], ".png, .svg or .pdf"),
+        (["plot", "-o", "run.json"], ".png, .svg, .pdf or .html"),
     ],
 )
 def test_a_name_that_contradicts_the_format_is_refused(capsys, arguments, words):

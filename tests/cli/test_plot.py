@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from snstat.cli import run
-from snstat.cli.plot import KINDS
+from snstat.cli.picture import KINDS
 
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 # Maps involve no network, and correlations no sampling.
@@ -120,13 +120,26 @@ def test_a_picture_can_be_written_to_standard_output(saved):
     assert result.stdout.rstrip().endswith(b"</svg>")
 
 
+def test_without_bokeh_html_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    told = call(capsys, "plot", *SMALL, "-o", str(tmp_path / "run.html"))
+    remedy = "pip install 'snstat[html]'; or use -o FILE.svg"
+    assert told == (2, "", f"snstat: error: HTML needs bokeh: {remedy}\n")
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "-o FILE.png"),
         (["-o", "-"], "--format"),
-        (["-o", "picture"], ".png, .svg or .pdf"),
+        (["-o", "picture"], ".png, .svg, .pdf or .html"),
         (["-o", "picture.jpg"], "picture.jpg"),
+        (["-o", "p.html", "--kind", "map"], "html is for --kind trajectory"),
+        (["-o", "p.html", "--size", "6x4"], "--size cannot be used with html"),
+        (["-o", "p.html", "--residuals"], "--residuals cannot be used with html"),
+        (["-o", "p.html", "--dpi", "100"], "--dpi cannot be used with html"),
+        (["-o", "p.html", "-f", "png"], "html, as the name p.html says"),
         (["-o", "picture.png", "--format", "svg"], "svg"),
         (["missing.json", "-o", "picture.png"], "missing.json"),
         ([".", "-o", "picture.png"], "directory"),

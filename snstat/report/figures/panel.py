@@ -110,7 +110,7 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
         if statistic is None or not len(entry.run.finite):
             continue
         layers = curve(entry.run, len(statistic.theory))
-        marked = layers[_marked(layers, number)]
+        marked = layers[marked_layers(layers, number)]
         z = statistic.z[marked]
         known = np.abs(z[np.isfinite(z)])
         # Room for whole markers at the edges.
@@ -182,8 +182,8 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
     if statistic is None or not len(statistic.theory):
         return
     layers = curve(entry.run, len(statistic.theory))
-    estimate = _drawable(statistic.estimate[layers])
-    theory, known = _drawable(statistic.reference[layers]), np.isfinite(statistic.expected)
+    estimate = drawable(statistic.estimate[layers])
+    theory, known = drawable(statistic.reference[layers]), np.isfinite(statistic.expected)
     limit = FAINT if known.any() else 1.0
     for part, alpha in ((known[layers], 1.0), (statistic.infinite_width[layers], limit)):
         if part.any():
@@ -200,15 +200,15 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         return
     within = inner(entry.run, len(statistic.theory))
     axes.plot(
-        within, _drawable(statistic.estimate[within]), ".", color=series.color, alpha=FAINT,
+        within, drawable(statistic.estimate[within]), ".", color=series.color, alpha=FAINT,
         markersize=3, zorder=2,
     )  # fmt: skip
-    below, above = _errors(statistic, estimate, layers)
+    below, above = error_bars(statistic, estimate, layers)
     low, high = estimate - below, estimate + above
     if entry.quantiles and statistic.trials is not None:
         low, high = quantile_band(statistic.trials[:, layers])
     axes.fill_between(layers, low, high, color=series.color, alpha=0.3, linewidth=0)
-    marked = _marked(layers, number)
+    marked = marked_layers(layers, number)
     axes.errorbar(
         layers[marked],
         estimate[marked],
@@ -231,7 +231,7 @@ def quantile_band(trials: FloatArray) -> FloatArray:
     return np.where(known.all(axis=0), found, np.nan)
 
 
-def _errors(
+def error_bars(
     statistic: Statistic, estimate: FloatArray, layers: npt.NDArray[np.intp]
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far one standard error is below and above the estimates, (layers,) both. Larger
@@ -287,15 +287,15 @@ def _include(axes: Axes, low: float, high: float) -> None:
 
 
 def _shown(statistic: Statistic) -> FloatArray:
-    return _drawable(np.concatenate([statistic.estimate, statistic.reference]))
+    return drawable(np.concatenate([statistic.estimate, statistic.reference]))
 
 
-def _drawable(values: FloatArray) -> FloatArray:
+def drawable(values: FloatArray) -> FloatArray:
     """Return `values` with NaN, which is not drawn, in place of values above `LARGEST`."""
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
-def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
+def marked_layers(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
     """Return which of `layers` carry a marker of run `number`: the ends, and evenly spaced ones.
 
     Those between are staggered between runs, so that markers of equal curves do not overlap.

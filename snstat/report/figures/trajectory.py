@@ -228,12 +228,23 @@ def _predicted(entry: Drawn, name: str) -> bool:
     return found is not None and bool(np.isfinite(found.reference).any())
 
 
-def _mixed(entry: Drawn, name: str) -> bool:
+def mixed(entry: Drawn, name: str) -> bool:
     """Return whether theory at the simulated width is known in some layers only."""
     found = entry.statistic(name)
     if found is None:
         return False
     return bool(np.isfinite(found.expected).any() and found.infinite_width.any())
+
+
+def within_words(drawn: Sequence[Drawn]) -> list[str]:
+    """Return what the layers are that no curve connects, nothing where there are none."""
+    return sorted(
+        {
+            "within blocks" if entry.run.module is None else "other calls"
+            for entry in drawn
+            if len(inner(entry.run, len(entry.run.finite)))
+        }
+    )
 
 
 def _legend(
@@ -271,19 +282,14 @@ def _legend(
         handles.append(Patch(color=look.ink, alpha=0.3, linewidth=0, label="5 to 95 % of trials"))
     if any(_predicted(entry, name) for entry in drawn for name in names):
         handles.append(Line2D([], [], color=look.ink, label="theory"))
-    if any(_mixed(entry, name) for entry in drawn for name in names):
+    if any(mixed(entry, name) for entry in drawn for name in names):
         handles.append(
             Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
         )
-    within = {
-        "within blocks" if entry.run.module is None else "other calls"
-        for entry in drawn
-        if len(inner(entry.run, len(entry.run.finite)))
-    }
     handles += [
         Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
                label=words)
-        for words in sorted(within)
+        for words in within_words(drawn)
     ]  # fmt: skip
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
