@@ -124,6 +124,13 @@ def phase_options(function: Function) -> Function:
                 metavar="RUN.json",
                 help="Saved runs that are dots in --kind phase; repeatable.",
             ),
+            click.option(
+                "--simulate",
+                is_flag=True,
+                help="Shade --kind depth-scale with the cosine of two inputs in every layer,"
+                " simulated at gains of the range; by default with --depth 64, --width 128,"
+                " --batch 8 and --trials 4.",
+            ),
         ],
         "Picture",
     )
@@ -145,7 +152,7 @@ def draw_phases(
     names = [resolve(name).name for name in options["activation"]]
     if len(names) > MOST:
         raise InvalidValueError("number of activations", len(names), f"at most {MOST}")
-    spans = {name: _one_range(name, options[name]) for name in DEFAULTS}
+    spans = {name: one_range(name, options[name]) for name in DEFAULTS}
     variance = _axes(options["axes"]) == "variance"
     places = _places(dots, names)
     figures.load_matplotlib()
@@ -158,23 +165,6 @@ def draw_phases(
     )
 
 
-def draw_depth_scales(
-    options: Mapping[str, Any], *, style: str, caption: bool, size: tuple[float, float] | None
-) -> Any:
-    """Return the figure of depth scales over the gain of all activations and bias deviations."""
-    from snstat.report import figures
-    from snstat.theory.pictures import depth_scale_curve
-
-    names = [resolve(name).name for name in options["activation"]]
-    gains, biases = _one_range("weight_gain", options["weight_gain"]), options["bias_std"]
-    for value in biases:
-        if isinstance(value, Range):
-            raise InvalidValueError("bias_std", str(value), "a number with --kind depth-scale")
-    figures.load_matplotlib()
-    curves = [depth_scale_curve(name, gains, bias) for name in names for bias in biases or (0.0,)]
-    return figures.draw_depth_scales(curves, style, caption=caption, size=size)
-
-
 def _axes(values: Sequence[str]) -> str:
     """Return what the axes are, which is said once at most."""
     if not values:
@@ -185,7 +175,7 @@ def _axes(values: Sequence[str]) -> str:
     return values[0]
 
 
-def _one_range(name: str, values: Sequence[float | Range]) -> tuple[float, float]:
+def one_range(name: str, values: Sequence[float | Range]) -> tuple[float, float]:
     """Return the one range among the values of an option, its default if there is none."""
     if not values:
         return DEFAULTS[name]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from snstat.cli.depth_scale import OF_SIMULATION
 from snstat.cli.options import refuse_others
 from snstat.cli.parameters import Type
 from snstat.errors import InvalidValueError
@@ -41,7 +42,7 @@ OWN = {
     "spectrum": {"layers"},
     "correlation": set(),
     "phase": {"contour", "axes", "dots"},
-    "depth-scale": set(),
+    "depth-scale": {"simulate"},
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
     "positions": {"layers"},
 }
@@ -110,7 +111,7 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
         network &= CORRELATION_NETWORK
         where = "with --kind correlation, which simulates nothing"
     elif kind in ("phase", "depth-scale"):
-        network &= MAP_NETWORK
+        network &= MAP_NETWORK | (OF_SIMULATION if ctx.params["simulate"] else set())
         where = f"with --kind {kind}, which takes --weight-gain and --bias-std"
     elif kind == "positions":
         network -= NOT_IN_THEORY
@@ -127,8 +128,6 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
 def require_interactive(ctx: click.Context, kind: str, *, table: bool) -> None:
     """Raise UsageError for what an interactive page cannot show, SnstatError without its
     library."""
-    from snstat.report.interactive import load_bokeh
-
     if table or kind not in INTERACTIVE:
         what = "the table of a sweep" if table else f"--kind {kind}"
         raise click.UsageError(
@@ -137,9 +136,12 @@ def require_interactive(ctx: click.Context, kind: str, *, table: bool) -> None:
     for name, why in (
         ("size", "an interactive page fits its window"),
         ("residuals", "an interactive page shows z of each point under the pointer"),
+        ("dpi", "an interactive page has no dots"),
     ):
-        if ctx.params[name]:
+        if ctx.params[name] and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--{name} cannot be used with html: {why}; leave it out")
+    from snstat.report.interactive import load_bokeh
+
     load_bokeh()
 
 

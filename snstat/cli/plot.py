@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from snstat.checks.settings import TRACED
 from snstat.cli import version_option
+from snstat.cli.depth_scale import draw_depth_scales, require_numbers, simulated_options
 from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
@@ -25,7 +26,6 @@ from snstat.cli.options import stack_options
 from snstat.cli.output import STDOUT, file_output, write_stdout_binary, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.phase import (
-    draw_depth_scales,
     draw_phases,
     over_ranges,
     phase_options,
@@ -54,14 +54,10 @@ OF_MODULES = ("trajectory",)
 EXAMPLES = """\b
 Examples:
   snstat plot -o trajectory.png
-  snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
-  snstat plot -a selu,relu,tanh --kind gradient -o gradient.pdf
   snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot -a selu,relu,tanh --backward -o run.html
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
-  snstat plot --kind map -o map.pdf
   snstat plot --kind phase -a tanh --weight-gain 0.5:3 --bias-std 0:1 -o phase.pdf
-  snstat plot conv.toml --kind positions --layers all -o border.png
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
   snstat plot widths.csv --x width --y gradient --hue weight-gain -o widths.png
@@ -106,6 +102,7 @@ def command(
     band: str,
     caption: bool,
     size: tuple[float, float] | None,
+    simulate: bool,
     contour: str,
     dots: tuple[str, ...],
     **options: Any,
@@ -151,6 +148,9 @@ def command(
     if not of_ranges:
         refuse_phase_values(options, kind)
     wanted = {} if of_ranges else _options_of(ctx, options, traced=traced)
+    if simulate:
+        require_numbers(options["bias_std"])
+        wanted = simulated_options(ctx, options)
     if kind == "heatmap" and ctx.get_parameter_source("layers") is ParameterSource.DEFAULT:
         layers = "all"
     if kind == "gradient" and ctx.get_parameter_source("backward") is ParameterSource.DEFAULT:
@@ -161,7 +161,8 @@ def command(
 
     def figure() -> Any:
         if kind == "depth-scale":
-            return draw_depth_scales(options, style=style, caption=caption, size=size)
+            runs = subject.runs() if simulate else ()
+            return draw_depth_scales(options, runs, style=style, caption=caption, size=size)
         if kind == "phase":
             return draw_phases(
                 options,

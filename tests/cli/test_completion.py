@@ -47,7 +47,7 @@ def offered(*words):
         (["check", "--baseline", "b"], [FILE]),
         (["check", "--config", ""], [FILE]),
         (["plot", "a.json", "b"], [FILE]),
-        (["plot", "--kind", "h"], ["histogram"]),
+        (["plot", "--kind", "h"], ["histogram", "heatmap"]),
         (["fixedpoint", "--map", ""], ["ensemble", "unit"]),
         (["show", "mod"], [FILE]),
         (["show", "--layers", "0,l"], ["0,last"]),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from snstat.cli import run
+from snstat.cli.depth_scale import GAINS, simulated_options
 from snstat.cli.options import REAL
 from snstat.cli.phase import NumberOrRange, Range
+from snstat.cli.plot import command
 
 PHASE = ("plot", "--kind", "phase", "-a", "tanh")
 
@@ -98,6 +100,48 @@ def test_bad_options_of_depth_scales(capsys, tmp_path, words, message):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
     assert not path.exists()
+
+
+SIMULATE = ("plot", "--kind", "depth-scale", "-a", "tanh", "--simulate")
+
+
+def test_simulations_are_at_the_middles_of_equal_parts_of_the_range():
+    context = command.make_context("plot", [*SIMULATE[1:], "--weight-gain", "0:2", "-w", "9"])
+    chosen = simulated_options(context, context.params)
+    expected = [(2 * place + 1) / GAINS for place in range(GAINS)]
+    assert chosen["weight_gain"] == pytest.approx(expected, rel=1e-12)
+    sizes = {name: chosen[name] for name in ("depth", "width", "batch", "trials", "bias_std")}
+    expected = {"depth": (64,), "width": (9,), "batch": (8,), "trials": (4,), "bias_std": ()}
+    assert sizes == expected
+
+
+def test_depth_scales_are_drawn_over_simulations(capsys, tmp_path):
+    path = tmp_path / "scales.svg"
+    small = ("-d", "3", "-w", "8", "-b", "4", "-t", "2", "--seed", "3")
+    told = call(capsys, *SIMULATE, *small, "-o", str(path))
+    assert told == (0, "", f"snstat: wrote {path}: depth-scale, svg\n")
+    text = path.read_text()
+    assert "cosine of two inputs, simulated" in text
+    assert "seed 3" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-a", "relu"), "-a is 'tanh,relu', but must be one value with --simulate"),
+        (("-d", "8,16"), "-d is '8,16', but must be one value with --simulate"),
+        (("-b", "1"), "at least 2 with --simulate"),
+        (("--bias-std", "0:1"), "must be a number with --kind depth-scale"),
+        (("--weight-gain", "2"), "must be LOW:HIGH"),
+        (("--backward",), "--backward cannot be used with --kind depth-scale"),
+        (("--kind", "phase"), "--simulate cannot be used with --kind phase"),
+    ],
+)
+def test_bad_simulations_are_refused_in_a_line(capsys, tmp_path, words, message):
+    code, out, err = call(capsys, *SIMULATE, *words, "-o", str(tmp_path / "x.png"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_numbers_and_ranges_are_read():

@@ -21,6 +21,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
+from snstat.report.network_words import sampling_words
 from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from snstat.report.figures.series import Series
     from snstat.report.figures.style import Style
-    from snstat.results import Phase
+    from snstat.results import Phase, Run
 
 # Networks of up to about so many ξ_c are trained (Schoenholz et al., arXiv:1611.01232).
 TRAINABLE = 6.0
@@ -44,6 +45,7 @@ def draw_depth_scales(
     phases: Sequence[Phase],
     style: str = "light",
     *,
+    runs: Sequence[Run] = (),
     caption: bool = True,
     size: tuple[float, float] | None = None,
 ) -> Figure:
@@ -51,8 +53,10 @@ def draw_depth_scales(
 
     Each of `phases` has one bias deviation. The thick curve is ξ_c, the thin one 6 ξ_c: deeper
     networks lose the difference between inputs. Curves are cut off at 3,000 layers, and end where
-    signals vanish or grow without bound. `size` is (width, height) in inches. Raises
-    UnknownNameError for an unknown style, and InvalidValueError for more curves than colours.
+    signals vanish or grow without bound. The measured cosine of two inputs in every layer of
+    `runs`, at least two uniform stacks with evenly spaced gains, is drawn as shades. `size` is
+    (width, height) in inches. Raises UnknownNameError for an unknown style, and
+    InvalidValueError for more curves than colours.
     """
     from matplotlib.lines import Line2D
 
@@ -61,6 +65,7 @@ def draw_depth_scales(
         bound = f"at most {MOST_CURVES} in a picture"
         raise InvalidValueError("number of curves", len(phases), bound, "draw fewer")
     looks = series_of([phase.activation for phase in phases], look)
+    shaded = len(runs) > 1  # fewer have no distance between gains
     biases = {float(phase.bias_std[0]) for phase in phases}
     with drawing(look):
         figure = page(WIDTH, 4.0, size)
@@ -76,17 +81,28 @@ def draw_depth_scales(
         axes.set_ylabel("layers")
         handles = []
         for phase, series in zip(phases, looks, strict=True):
-            _draw(axes, phase, series, alone=len(phases) == 1)
+            _draw(axes, phase, series, alone=len(phases) == 1 and not shaded)
             words = display_name(phase.activation)
             if len(biases) > 1:
                 words += f", bias std {phase.bias_std[0]:.4g}"
             handles.append(Line2D([], [], color=series.color, linestyle=series.line, label=words))
         handles += _meanings(look)
+        if shaded:
+            _shade(axes, runs, look)
         place_legend(figure, handles, grow=size is None)
         if caption:
             parts = [OF_WIDE]
             if len(biases) == 1:
                 parts.insert(0, f"bias std {biases.pop():.4g}")
+            if shaded:
+                sizes = f"{runs[0].depth:,} layers of {runs[0].subject.row(1).shape[-1]:,}"
+                sampled = sampling_words(runs[0].subject, runs[0].simulation)
+                parts = [
+                    *parts[:-1],
+                    "curves: theory at infinite width",
+                    f"shades: {sizes}",
+                    sampled,
+                ]
             place_caption(figure, SEPARATOR.join(parts), look)
         settle(figure)
     return figure
@@ -104,6 +120,32 @@ def _draw(axes: Axes, phase: Phase, series: Series, *, alone: bool) -> None:
             gain, LOWEST, np.where(np.isfinite(trainable), trainable, LOWEST),
             color=series.color, alpha=STRENGTH, linewidth=0, zorder=1,
         )  # fmt: skip
+
+
+def _shade(axes: Axes, runs: Sequence[Run], look: Style) -> None:
+    """Draw the cosine of every run and layer as a cell around its gain and its layer, nothing where
+    it is unknown."""
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    # Greys, on which every colour of a curve is seen.
+    greys = LinearSegmentedColormap.from_list("cosines", [look.ground, look.faint])
+
+    gains = np.array([stack.weight_gain for run in runs if (stack := run.stack) is not None])
+    depth = max(len(run.finite) for run in runs) - 1
+    cosines = np.full((depth, len(runs)), np.nan)
+    for place, run in enumerate(runs):
+        values = run.statistics["cosine"].estimate[1:]
+        cosines[: len(values), place] = values
+    half = 0.5 * (gains[1] - gains[0])
+    cells = axes.pcolormesh(
+        np.append(gains - half, gains[-1] + half), np.arange(depth + 1) + 0.5, cosines,
+        cmap=greys, norm=Normalize(min(0.0, float(np.nan_to_num(cosines).min())), 1.0),
+        rasterized=True, zorder=1,
+    )  # fmt: skip
+    bar = axes.figure.colorbar(cells, ax=axes, pad=0.02, aspect=30, shrink=0.9)
+    bar.set_label("cosine of two inputs, simulated")
+    bar.ax.tick_params(which="both", colors=look.ink)
+    bar.outline.set_visible(False)
 
 
 def _meanings(look: Style) -> list[Line2D]:
