@@ -22,6 +22,7 @@ from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.experiment.trace_settings import ModuleName, Target
 from snstat.limits import MAX_TEXT
+from snstat.network.run_settings import Units
 from snstat.network.settings import Widths
 from snstat.results import DEFAULT_NAME, Source
 from snstat.values.kinds import File, Flag, Parameters, Real, Texts, Whole
@@ -65,6 +66,8 @@ BAD = {
 def good(kind):
     """Return TOML of valid values of a kind with the options that they give."""
     match kind:
+        case Units():
+            return {"0": None, hex(kind.high): kind.high}
         case Whole():
             return {str(kind.low): kind.low, hex(kind.high): kind.high}
         case Real():
@@ -191,7 +194,8 @@ def test_every_key_in_both_spellings(write, key):
             path = write(f"[check.a]\n{spelling} = {text}\n")
             [declared] = load_config(path)
             # Names of files are joined to the folder.
-            expected = str(path.parent / "x.npy") if value is None else value
+            named = isinstance(KEYS[key], File) and value is None
+            expected = str(path.parent / "x.npy") if named else value
             assert declared.options == {option: expected}
             assert type(declared.options[option]) is type(expected)
 

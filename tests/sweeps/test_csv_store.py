@@ -8,6 +8,7 @@ import pytest
 
 import snstat
 from snstat.errors import InputFileError, OutputFileError, SnstatError
+from snstat.sweeps.cell import VERSION
 from snstat.sweeps.lock import locked
 from tests.sweeps.grids import AXES, SMALL
 
@@ -100,7 +101,7 @@ def test_other_files_are_refused_and_stay(tmp_path, whole):
     net.write_text('input = { channels = 8 }\nlayers = [{ kind = "dense", width = 8 }]\n')
     for content, complaint in (
         (b"a,b\n1,2\n", "is not a table of a sweep"),
-        (whole.replace(b"0.1-", b"9.7-"), r"cells of snstat 9\.7, and this is"),
+        (whole.replace(f"{VERSION}-".encode(), b"9.7-"), r"cells of snstat 9\.7, and this is"),
         (whole.replace(b",width,", b",breadth,"), "other columns \\(breadth, width\\)"),
     ):
         path.write_bytes(content)
