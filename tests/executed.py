@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numba
 import slipcover
+from slipcover.importer import SlipcoverLoader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
     import pytest
 
 # Lines and branches that no test needs to execute.
@@ -29,7 +37,13 @@ SOURCES = PACKAGE / "sources"
 # them says so by MEASURED, and measures these alone; files of the latter may lie in a folder of the
 # former.
 OPTIONAL = {
-    "peers": [SOURCES / "torch", SOURCES / "weights" / "onnx_file.py"],
+    "peers": [
+        SOURCES / "torch",
+        SOURCES / "weights" / "onnx_file.py",
+        PACKAGE / "sweeps" / "dask_engine.py",
+        PACKAGE / "sweeps" / "parquet_store.py",
+        PACKAGE / "report" / "interactive",
+    ],
     "frameworks": [
         SOURCES / "onnx",
         SOURCES / "keras.py",
@@ -59,7 +73,25 @@ MEASURED = slipcover.Slipcover(
     omit=PATTERNS,
     exclude_also=NOT_COUNTED,
 )
-slipcover.ImportManager(MEASURED, slipcover.FileMatcher(WANTED, PATTERNS)).__enter__()
+MATCHER = slipcover.FileMatcher(WANTED, PATTERNS)
+
+
+class Measuring(MetaPathFinder):
+    """Finds the modules of the package, ahead of pytest, which loads those of a package that has a
+    plugin of pytest itself, and then slipcover measures nothing."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = None
+        if name.startswith(f"{PACKAGE.name}."):
+            spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader and spec.origin and MATCHER.matches(spec.origin):
+            spec.loader = SlipcoverLoader(MEASURED, spec.loader, spec.origin)
+        return spec
+
+
+sys.meta_path.insert(0, Measuring())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
