@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.rule import Page
 from snstat.errors import InvalidValueError
 from snstat.results import Check, Finding, FloatArray, Run
+from snstat.results.check import FEW_TRIALS
 from snstat.results.student import quantile
 from snstat.results.widths import FLAT, GROWING, SHRINKING, WidthSlope
 
@@ -117,7 +118,29 @@ def judge_widths(runs: Sequence[Run], bounds: Bounds, name: str) -> tuple[Check,
             ),
         )
     verdict = FLAT if broken is None else str(broken.trend)
-    return Check(name, verdict, findings, runs[0].subject, runs[0].simulation), slopes
+    notes = tuple(_untold(slopes, runs, bounds.widths_slope_max))
+    return Check(name, verdict, findings, runs[0].subject, runs[0].simulation, notes), slopes
+
+
+def _untold(slopes: Sequence[WidthSlope], runs: Sequence[Run], bound: float) -> Iterator[str]:
+    """Yield how many layers may have a slope beyond the `bound`, for all that trials tell."""
+    allowed = _allowed(runs)
+    wide = [
+        slope.slope is not None
+        and slope.stderr is not None
+        and slope.trend == FLAT
+        and abs(slope.slope) + allowed * slope.stderr > bound
+        for slope in slopes
+    ]
+    if any(wide):
+        words = f"slopes of {sum(wide)} of {len(wide)} layers may be beyond {bound:g} either way"
+        yield f"{runs[0].simulation.trials} {FEW_TRIALS}: {words}; use more --trials or widths"
+
+
+def _allowed(runs: Sequence[Run]) -> float:
+    """Return how many standard errors chance explains, in any layer."""
+    freedom = sum(run.simulation.trials - 1 for run in runs)
+    return quantile(FALSE_ALARM / len(runs[0].finite), freedom)
 
 
 def widths_of(runs: Sequence[Run]) -> FloatArray:
@@ -126,24 +149,38 @@ def widths_of(runs: Sequence[Run]) -> FloatArray:
     if len(runs) < 2:
         bound = "at least 2 with --widths-flat: several widths, such as -w 64,256,1024"
         raise InvalidValueError("number of runs", len(runs), bound)
-    first = [runs[0].row(layer) for layer in range(len(runs[0].finite))]
+    first = _layers(runs[0])
     ratios = np.ones(len(runs))
     for place, run in enumerate(runs):
-        rows = [run.row(layer) for layer in range(len(run.finite))]
-        if [row.name for row in rows] != [row.name for row in first]:
+        layers = _layers(run)
+        if [own[:-1] for own in layers] != [own[:-1] for own in first]:
             raise InvalidValueError("run", f"number {place + 1}", "of the same layers as the first")
         if run.simulation.trials < 2:
             raise InvalidValueError("trials", run.simulation.trials, "at least 2, for errors")
         own = [
-            row.units / other.units
-            for row, other in zip(rows, first, strict=True)
-            if row.units != other.units and other.units
+            units / other
+            for (*_, units), (*_, other) in zip(layers, first, strict=True)
+            if units != other and other
         ]
         ratios[place] = float(np.median(own)) if own else 1.0
     if np.ptp(np.log(ratios)) < EQUAL:
         remedy = "give several, such as -w 64,256,1024, or --set width=64,256,1024"
         raise InvalidValueError("number of widths", 1, "at least 2 with --widths-flat", remedy)
+    if (np.diff(np.sort(np.log(ratios))) < EQUAL).any():
+        bound = "different in all runs with --widths-flat: two of them differ in something else"
+        raise InvalidValueError("width", "the same in two runs", bound, "check them one by one")
     return ratios
+
+
+def _layers(run: Run) -> list[tuple[str, str, str, int]]:
+    """Return name, kind, activation of a stack, and units of all layers; positions are no units."""
+    found = []
+    for layer in range(len(run.finite)):
+        row = run.row(layer)
+        function = run.stack.activation if run.stack is not None else ""
+        alone = run.module is None and row.shape
+        found.append((row.name, row.kind, function, row.shape[-1] if alone else row.units))
+    return found
 
 
 def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[WidthSlope]:
@@ -155,11 +192,9 @@ def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[
     with np.errstate(all="ignore"):
         y = 0.5 * np.log(second)
         error = 0.5 * np.maximum(errors / second, ROUNDING)
-    freedom = sum(run.simulation.trials - 1 for run in runs)
-    layers = second.shape[1]
-    allowed = quantile(FALSE_ALARM / layers, freedom)
+    allowed = _allowed(runs)
     found = []
-    for layer in range(layers):
+    for layer in range(second.shape[1]):
         name = runs[0].row(layer).name
         if not (np.isfinite(y[:, layer]).all() and np.isfinite(error[:, layer]).all()):
             found.append(WidthSlope(layer, name, None, None, None))

@@ -79,9 +79,32 @@ def test_what_is_no_comparison_of_widths_is_refused():
         ([runs[0], runs[0]], "number of widths is 1"),
         ([runs[0], other], "of the same layers"),
         ([runs[0], once], "trials is 1"),
+        ([*runs, snstat.propagate("tanh", **SMALL, width=256)], "of the same layers"),
+        # A gain at each width is a way to scale, but two of them at one width are not.
+        ([*runs, snstat.propagate("relu", **SMALL, width=64, weight_gain=1.0)], "same in two runs"),
     ):
         with pytest.raises(InvalidValueError, match=complaint):
             widths_of(wrong)
+
+
+def test_positions_are_no_units():
+    layers = [{"kind": "conv", "channels": 8, "kernel": 3}]
+    runs = [
+        snstat.propagate(snstat.Network.read({"input": form, "layers": layers}), batch=4, trials=2)
+        for form in ({"channels": 8, "grid": [5]}, {"channels": 8, "grid": [9]})
+    ]
+    with pytest.raises(InvalidValueError, match="number of widths is 1"):
+        widths_of(runs)
+
+
+@pytest.mark.parametrize(("trials", "told"), [(2, True), (200, False)])
+def test_a_note_says_what_few_trials_cannot_tell(trials, told):
+    runs = [
+        snstat.propagate("relu", 2, batch=16, trials=trials, width=width) for width in (32, 128)
+    ]
+    check, _ = judge_widths(runs, Bounds(), "widths")
+    assert check.verdict == "flat"
+    assert [f"{trials} trials detect only large" in note for note in check.notes] == [True] * told
 
 
 def test_layers_that_are_not_finite_have_no_slope():
