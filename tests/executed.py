@@ -76,6 +76,10 @@ MEASURED = slipcover.Slipcover(
 MATCHER = slipcover.FileMatcher(WANTED, PATTERNS)
 
 
+# What pytest has to load itself: it warns, once for each of the sessions that tests of it begin.
+PLUGIN = f"{PACKAGE.name}.pytest_plugin"
+
+
 class Measuring(MetaPathFinder):
     """Finds the modules of the package, ahead of pytest, which loads those of a package that has a
     plugin of pytest itself, and then slipcover measures nothing."""
@@ -84,7 +88,7 @@ class Measuring(MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = None
-        if name.startswith(f"{PACKAGE.name}."):
+        if name.startswith(f"{PACKAGE.name}.") and name != PLUGIN:
             spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader and spec.origin and MATCHER.matches(spec.origin):
             spec.loader = SlipcoverLoader(MEASURED, spec.loader, spec.origin)
