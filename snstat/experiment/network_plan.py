@@ -115,7 +115,7 @@ class NetworkPlan:
             backward=self.backward,
             keep_trials=self.keep_trials,
             population=self.population,
-            drawn=self.sampler == DENSE,
+            sampler=self.sampler,
         )
         if self.given is not None:
             needed += self.given.bytes(self.dtype)

@@ -100,7 +100,7 @@ class Attention(WeightOptions, Layer):
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
-        return sum((own.fan_in + 1) * own.fan_out for own in self.matrices(inputs))
+        return sum(own.count for own in self.matrices(inputs))
 
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer: W_q, W_k, W_v and W_o. With a memory, the second and third act on that."""

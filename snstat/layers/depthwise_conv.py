@@ -70,7 +70,7 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
-        return self.held(inputs)
+        return sum(own.count for own in self.matrices(inputs))
 
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""

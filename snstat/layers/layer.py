@@ -35,8 +35,8 @@ class Layer(Settings, ABC):
     second: ClassVar[str] = ""
     # Whether a part of it keeps its size where many units stand for the layer.
     sized: ClassVar[bool] = False
-    # Whether `matrices` act at several times: those that are drawn are then kept.
-    tied: ClassVar[bool] = False
+    # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
+    whole: ClassVar[int] = 0
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:
@@ -74,15 +74,10 @@ class Layer(Settings, ABC):
         """Return what `sample` draws matrices from, in order. All act on the first input."""
         return ()
 
-    def held(self, inputs: Sequence[Shape]) -> int:
-        """Return how many numbers of matrices that are drawn whole a trial keeps for the way
-        back."""
-        if not (self.whole or self.tied):
-            return 0
-        drawn = self.matrices(inputs)
-        if not self.tied:
-            drawn = drawn[: self.whole]
-        return sum(own.fan_out * (own.fan_in + 1) for own in drawn)
+    def tied(self, matrices: Sequence[Weights]) -> Sequence[Sequence[Weights]]:  # noqa: ARG002
+        """Return those of `matrices` that act at several times, in groups that act on the same
+        values: none in most kinds. Those that are drawn are kept for the way back."""
+        return ()
 
     def columns(self, inputs: Sequence[Shape]) -> int:
         """Return on how many columns `matrices` act, for one sample: one for each position."""
@@ -98,6 +93,11 @@ class Layer(Settings, ABC):
         matrices."""
         return 0
 
+    def at_once(self, inputs: Sequence[Shape]) -> float:  # noqa: ARG002
+        """Return the share of its `arrays`, and of what it keeps beside them, that is there at
+        once where nothing is kept for the way back."""
+        return 1.0
+
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:  # noqa: ARG002
         """Return E[(∂y/∂z)²] of the output y for the pre-activations z of each of `matrices`, for
         inputs of this shape, E[x] and E[x²]. NaN where that is not known."""
@@ -107,11 +107,6 @@ class Layer(Settings, ABC):
         """Return why a population of many units does not stand for this layer with its `own`
         inputs, which are `wide` there; "" where it does."""
         return ""
-
-    @property
-    def whole(self) -> int:
-        """How many of `matrices`, the first ones, are drawn whole, whatever the sampler."""
-        return 0
 
     @property
     def kept(self) -> int:

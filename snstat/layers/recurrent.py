@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,6 @@ class Recurrent(WeightOptions, Layer):
     in PyTorch.
     """
 
-    tied: ClassVar[bool] = True
-
     width: int = option(Whole(1, MAX_WIDTH), "Units.", default=MISSING)
     output: str = option(
         Name(OUTPUTS),
@@ -100,15 +98,9 @@ class Recurrent(WeightOptions, Layer):
             self._dense(self.functions[0]).shape([Shape(channels)])
         return Shape(self.width, shape.grid if self.output == SEQUENCE else ())
 
-    @property
-    def whole(self) -> int:
-        """See Layer: orthogonal matrices, which act at several times."""
-        own = self._matrix(self.width, self.functions[0])
-        return 2 * len(self.functions) if own.orthogonal else 0
-
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
-        return self.held(inputs)
+        return sum(own.count for own in self.matrices(inputs))
 
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer: U of all gates, which act on the first input, then W, which act on the units
@@ -116,17 +108,25 @@ class Recurrent(WeightOptions, Layer):
         fans = one(inputs).channels, self.width
         return tuple(self._matrix(fan_in, own) for fan_in in fans for own in self.functions)
 
-    def gathered(self, inputs: Sequence[Shape]) -> int:
+    def tied(self, matrices: Sequence[Weights]) -> Sequence[Sequence[Weights]]:
+        """See Layer: U of all gates, and W of all gates."""
+        gates = len(matrices) // 2
+        return matrices[:gates], matrices[gates:]
+
+    def beside(self, inputs: Sequence[Shape]) -> int:
         """See Layer: of the last units, what all those before have."""
         times = one(inputs).positions - 1 if self.output == LAST else 0
         return self.arrays * self.width * times
 
+    def at_once(self, inputs: Sequence[Shape]) -> float:
+        """See Layer: a segment."""
+        return min(SEGMENT / one(inputs).positions, 1.0)
+
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
-        drawn = self.matrices([Shape(len(values), values.shape[2:])])
-        gates = len(drawn) // 2
-        cell = _Cell(*draw.tied((drawn[:gates], drawn[gates:]), values[0].size))
+        matrices = self.matrices([Shape(len(values), values.shape[2:])])
+        cell = _Cell(*draw.tied(self.tied(matrices), values[0].size))
         if values.shape[2] <= SEGMENT:
             return self._run(cell, values, draw)
         # What the way back needs of so many times is made again for it.

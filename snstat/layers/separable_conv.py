@@ -102,4 +102,5 @@ class SeparableConv(WindowOptions, WeightOptions, Weighted):
         """See Layer."""
         first = self.depthwise.sample(inputs, draw)
         second = self.pointwise.sample([first.values], draw)
-        return Pass(second.values, lambda slope: first.pull(*second.pull(slope)))
+        back = first.pull  # does not keep the values that are between
+        return Pass(second.values, lambda slope: back(*second.pull(slope)))

@@ -19,9 +19,17 @@ class WholeMatrices:
     @classmethod
     def drawn(cls, draw: Draw, weights: Sequence[Weights]) -> WholeMatrices:
         """Return what `draw.matrix` draws for each of `weights`."""
-        own = [draw.matrix(each) for each in weights]
-        whole = np.concatenate([matrix for matrix, _ in own])
-        return cls(whole, np.concatenate([biases for _, biases in own])[:, None])
+        outputs, first = sum(own.fan_out for own in weights), 0
+        whole, biases = np.empty(0), np.empty(0)
+        for own in weights:  # one beside all, not all of them twice
+            matrix, bias = draw.matrix(own)
+            if not first:
+                whole = np.empty((outputs, own.fan_in), matrix.dtype)
+                biases = np.empty((outputs, 1), matrix.dtype)
+            part = slice(first, first + own.fan_out)
+            whole[part], biases[part, 0] = matrix, bias
+            first += own.fan_out
+        return cls(whole, biases)
 
     def times(self, values: Values) -> Values:
         """See Tied."""

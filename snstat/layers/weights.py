@@ -43,6 +43,11 @@ class Weights:
     bias_std: float
     form: str = field(default=PLAIN, kw_only=True)
 
+    @property
+    def count(self) -> int:
+        """The number of weights and biases."""
+        return self.fan_out * (self.fan_in + 1)
+
     @classmethod
     def of(
         cls,

@@ -135,8 +135,16 @@ class Population:
         return tuple(found)
 
     def growth(self, row: Row) -> int:
-        """Return how many channels stand for each of a layer's own, rounded up."""
+        """Return how many parts of a layer stand for each of its own, rounded up: 1 where its parts
+        are wider instead."""
+        if not row.layer.sized:
+            return 1
         return -(-row.after.channels // self.layers[row.number - 1].channels)
+
+    def laws(self, row: Row) -> tuple[Weights, ...]:
+        """Return what the matrices of a layer of `wide` are drawn from."""
+        own = self.layers[row.number - 1].matrices
+        return tuple(map(gaussian, row.layer.matrices(row.before), own))
 
     @property
     def alike(self) -> bool:
@@ -146,6 +154,14 @@ class Population:
         return self.copies == 1 and all(
             not own.layer.sized and _gains(own) == _gains(wide) for own, wide in self.rows()
         )
+
+
+def gaussian(weights: Weights, own: Weights) -> Weights:
+    """Return the law of a matrix of the population, whose shape `weights` have, in the limit that
+    `own` has."""
+    return Weights(
+        weights.fan_in, weights.fan_out, "normal", own.square_gain, "normal", own.bias_std
+    )
 
 
 def _gains(row: Row) -> list[tuple[float, float]]:

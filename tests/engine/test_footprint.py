@@ -23,10 +23,12 @@ from snstat.engine.strategies import STRATEGIES
 from snstat.engine.strategy import Load
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
+from snstat.layers import recurrent
 from snstat.layers.dense import Dense
 from snstat.layers.highway import Highway
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
+from snstat.network.population import Population
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
@@ -42,15 +44,16 @@ def peak(call):
         tracemalloc.stop()
 
 
-def taken_and_counted(network, inputs):
+def taken_and_counted(network, inputs, sampler="dense", population=None):
     """Return the bytes that a forward run takes, and one that goes back too; and those counted."""
-    options = {"trials": 1, "dtype": "float32", "threads": 1}
+    options = {"trials": 1, "dtype": "float32", "threads": 1, "sampler": sampler}
+    options |= {"population": population}
     taken, counted = [], []
     for backward in (False, True):
         more = options | {"backward": backward}
-        most = peak(partial(sample_network, network, inputs, seed=0, sampler="dense", **more))
-        taken.append(most)
-        counted.append(footprint(network, inputs, **more)[0])
+        taken.append(peak(partial(sample_network, network, inputs, seed=0, **more)))
+        wide = network if population is None else population.wide
+        counted.append(footprint(wide, inputs, **more)[0])
     return taken, counted
 
 
@@ -220,6 +223,63 @@ def test_the_footprint_counts_what_the_way_back_keeps(name, room, monkeypatch):
         assert own <= least + 0.1 * state
     more, said = taken[1] - taken[0], counted[1] - counted[0]
     assert said / 4 <= more
+
+
+CHANNELS, TIMES = 12, 400
+OF_POSITIONS = {
+    # A cell, drawn or not; what it keeps of all times, though it returns the last.
+    "lstm": (L.Lstm(width=64, output="last"), "dense"),
+    "gru": (L.Gru(width=64), "dense"),
+    "elman without its matrices": (L.Elman(width=1500, init="lecun_normal"), "matrix-free"),
+    "lstm without its matrices": (
+        L.Lstm(width=700, init="lecun_normal", output="last"),
+        "matrix-free",
+    ),
+    # Patches are put together, and not kept.
+    "standardized": (L.repeat(8, L.Conv(channels=12, kernel=5, weights="standardized")), "dense"),
+    "separable": (L.repeat(8, L.SeparableConv(channels=12, kernel=5)), "dense"),
+}
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+@pytest.mark.parametrize("name", list(OF_POSITIONS))
+@pytest.mark.parametrize("room", [0, 2**40])
+def test_the_footprint_counts_what_layers_of_many_positions_keep(name, room, monkeypatch):
+    for module in (sampler, footprint_module):
+        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    layer, how = OF_POSITIONS[name]
+    batch, times = (1, 30) if how == "matrix-free" else (16, TIMES)
+    network = Network(Shape(CHANNELS, (times,)), layer)
+    inputs = DrawnInputs("normal", CHANNELS * times, batch, 0.0, 1.0)
+    taken, counted = taken_and_counted(network, inputs, how)
+    for own, least in zip(taken, counted, strict=True):
+        assert own <= least <= 5 * own
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+def test_the_footprint_of_a_population_has_its_own_laws(monkeypatch):
+    """Whose matrices need not be drawn, though those of the network do."""
+    for module in (sampler, footprint_module):
+        monkeypatch.setattr(module, "HISTORY_BYTES", 2**40)
+    network = Network(Shape(CHANNELS, (30,)), L.Lstm(width=16), L.Dense(16))
+    inputs = DrawnInputs("normal", CHANNELS * 30, 2, 0.0, 1.0)
+    population = Population.of(network, 1200)
+    taken, counted = taken_and_counted(network, inputs, "auto", population)
+    drawn = 4 * 4 * 1200**2
+    assert max(taken) < 4 * drawn  # W of four gates alone
+    for own, least in zip(taken, counted, strict=True):
+        assert own <= least <= 5 * own
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+def test_long_sequences_are_counted_by_segments(monkeypatch):
+    """Forward: what a cell makes of 4,000 times is 40 times what it makes of a segment."""
+    monkeypatch.setattr(recurrent, "SEGMENT", 100)
+    network = Network(Shape(4, (4000,)), L.Lstm(width=64, output="last"))
+    inputs = DrawnInputs("normal", 4 * 4000, 4, 0.0, 1.0)
+    taken, counted = taken_and_counted(network, inputs)
+    assert taken[0] <= counted[0] <= 6 * taken[0]
+    assert counted[0] < counted[1] / 4
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")

@@ -209,8 +209,8 @@ def test_what_does_not_fit_is_refused(kind):
 @KINDS
 def test_the_last_units_keep_what_all_have(kind):
     shape, layer = Shape(4, (9,)), kind(width=6, output="last")
-    assert layer.arrays * 6 + layer.gathered([shape]) == layer.arrays * 6 * 9
-    assert kind(width=6).gathered([shape]) == 0
+    assert layer.arrays * 6 + layer.beside([shape]) == layer.arrays * 6 * 9
+    assert kind(width=6).beside([shape]) == 0
 
 
 def test_theory_of_memories_is_null():

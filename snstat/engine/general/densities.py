@@ -37,9 +37,11 @@ def network_densities(
     """Return the densities of the activations at `layers` (ascending), all trials pooled; see
     `engine.densities.densities`."""
     shared = inputs, trials, seed, dtype
-    sampler = General(network, *shared, train=train, given=given)
-    if population is not None:
-        sampler = PopulationSampler(population, *shared, train=train)
+    sampler = (
+        General(network, *shared, train=train, given=given)
+        if population is None
+        else PopulationSampler(population, *shared, train=train)
+    )
     threads = min(available_cores(), trials)
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         try:

@@ -15,7 +15,7 @@ from snstat.engine.general.forms import rescaled, whole
 from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
 from snstat.engine.general.normalise import normalised_columns, normalised_rows
-from snstat.engine.general.unseen import UnseenMatrices, is_unseen
+from snstat.engine.general.unseen import UnseenMatrices
 from snstat.engine.general.weight_free import (
     is_by_channels,
     weight_free_convolution,
@@ -100,12 +100,12 @@ class LayerDraw:
 
     def tied(self, weights: Sequence[Sequence[Weights]], columns: int) -> Sequence[Tied]:
         """See Draw."""
-        every = (own for group in weights for own in group)
-        if not all(is_unseen(own, columns, self.workshop) for own in every):
-            return [WholeMatrices.drawn(self, group) for group in weights]
-        return [self._unseen(group, columns) for group in weights]
+        return [self._tied(group, columns) for group in weights]
 
-    def _unseen(self, weights: Sequence[Weights], columns: int) -> UnseenMatrices:
+    def _tied(self, weights: Sequence[Weights], columns: int) -> Tied:
+        shop = self.workshop
+        if not all(shop.is_matrix_free(own, columns, tied=True) for own in weights):
+            return WholeMatrices.drawn(self, weights)
         draw = self._draw(self._matrices)
         self._matrices += len(weights)
         return UnseenMatrices(weights, columns, self.workshop.dtype, draw)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, per_trial
-from snstat.engine.general.unseen import held as held_in_population
+from snstat.engine.general.samplers import is_matrix_free
+from snstat.engine.general.unseen import matrix_bytes
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
@@ -18,6 +21,7 @@ from snstat.network.description import BYTES_PER_ROW
 from snstat.network.network import Network
 from snstat.network.population import Population
 from snstat.network.rows import Row
+from snstat.network.run_settings import AUTO
 from snstat.results import MEASURED
 
 # Arrays as large as a layer's input and output that are in use while it is sampled, beside both:
@@ -36,12 +40,11 @@ def footprint(
     backward: bool,
     keep_trials: bool = False,
     population: Population | None = None,
-    drawn: bool = False,
+    sampler: str = AUTO,
 ) -> tuple[float, str]:
     """Return the bytes that `sample_network` needs with these arguments, and in words which layer
-    needs most of them, or how many layers there are if their number does. Where the network is that
-    of a `population`, there are more heads, and matrices that act at several times need not be
-    drawn, unless all are `drawn`."""
+    needs most of them, or how many layers there are if their number does. The network may be that
+    of a `population`."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
     needed += per_trial(
@@ -57,6 +60,7 @@ def footprint(
     running = min(threads or available_cores(), trials)
     largest, where, unit = 0.0, "", float(inputs.batch) * size
     way_back = _WayBack(segment_length(depth), unit)
+    tied = partial(is_matrix_free, asked=sampler, backward=backward, tied=True)
     # Layers of a repeated block are looked at once.
     seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int, float]] = {}
     for row in network.rows():
@@ -65,16 +69,16 @@ def footprint(
             before, arrays = sum(shape.units for shape in row.before), row.layer.kept
             with at(row.name):
                 gathered, aside = row.layer.gathered(row.before), row.layer.beside(row.before)
-                held = float(row.layer.held(row.before) * size)
+                laws = row.layer.matrices(row.before)
                 if population is not None:
-                    aside *= population.growth(row)
-                    numbers = held_in_population(row, inputs.batch, drawn=drawn)
-                    held = float(numbers * DOUBLE)  # bases too
-                matrix = _matrix_bytes(row, size) + held
+                    aside, laws = aside * population.growth(row), population.laws(row)
+                held, product = matrix_bytes(row, laws, inputs.batch, size, tied)
+                matrix = _matrix_bytes(row, size) + held + product
             seen[key] = before, arrays * row.after.units + aside, gathered, held
-            beside = BESIDE + 2 * max(arrays - USUAL, 0)
+            share = 1.0 if backward else row.layer.at_once(row.before)
+            beside = BESIDE + 2 * max(arrays - USUAL, 0) * share
             # On the way back there are as many slopes as numbers that are gathered, or kept aside.
-            more = before + 2 * (gathered + aside)
+            more = before + 2 * (gathered + aside * share)
             values = (beside * max(before, row.after.units) + more) * unit
             own = values + matrix
             if own > largest:
@@ -126,5 +130,5 @@ def _matrix_bytes(row: Row, size: int) -> float:
     Others come in tiles. Of those of one layer, one at a time is there.
     """
     drawn = row.layer.matrices(row.before)
-    whole = [own.fan_out * (own.fan_in + 1) for own in drawn if own.form != PLAIN]
+    whole = [own.count for own in drawn if own.form != PLAIN]
     return float(max(whole, default=0)) * (size + 2 * DOUBLE)

@@ -21,13 +21,13 @@ def rescaled(values: Values, weights: Weights, layer: DrawnLayer, draw: Draw) ->
 
     Rows and biases are drawn as those of a plain matrix are, and the rows again on the way back.
     """
-    x, before = columns(values), values.shape
-    z = _matrix(weights, layer, draw, x.dtype) @ x
+    before, dtype = values.shape, values.dtype
+    z = _matrix(weights, layer, draw, dtype) @ columns(values)
     if layer.biases.std > 0:
-        z += _biases(layer, draw, x.dtype)[:, None]
+        z += _biases(layer, draw, dtype)[:, None]
 
-    def pull(slope: Values) -> tuple[Values, ...]:
-        matrix = _matrix(weights, layer, draw, x.dtype)
+    def pull(slope: Values) -> tuple[Values, ...]:  # keeps no values, which may be patches
+        matrix = _matrix(weights, layer, draw, dtype)
         return ((matrix.T @ columns(slope)).reshape(before),)
 
     return Pass(z.reshape(layer.units, *before[1:]), pull)

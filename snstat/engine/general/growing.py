@@ -23,8 +23,8 @@ class Growing:
 
     E acts on orthonormal directions as independent N(0, 1) again, whatever they were chosen by, if
     that is what E has done before. So each product adds the directions that are new in it, and
-    keeps what E makes of them: `basis` (inputs, rank) and `images` (rank, outputs) of a `dtype`. It
-    may act on so many `columns` in all.
+    keeps what E makes of them: `basis` (inputs, rank) and `images` (rank, outputs) of a `dtype`.
+    There is room for so many `columns` in all from the start.
     """
 
     def __init__(
@@ -57,14 +57,21 @@ class Growing:
             again = known.T @ rest
             rest -= known @ again
             shares += again
-        new = directions(rest, norms)
-        new = new[:, : self._images.shape[0] - self._rank]
+        new = directions(rest, norms)[:, : len(x) - self._rank]
         first, self._rank = self._rank, self._rank + new.shape[1]
+        self._make_room()
         self._basis[:, first : self._rank] = new
         self._images[first : self._rank] = self._numbers(first, new.shape[1])
         all_shares = np.concatenate([shares, new.T @ rest]).astype(self._images.dtype)
         found: Values = self.images.T @ all_shares
         return found
+
+    def _make_room(self) -> None:
+        """Make room for more columns than were expected, as where rounding makes others of them."""
+        missing = self._rank - len(self._images)
+        if missing > 0:
+            self._basis = np.pad(self._basis, ((0, 0), (0, missing)))
+            self._images = np.pad(self._images, ((0, missing), (0, 0)))
 
     def back(self, slope: Values, beyond: Growing) -> Values:
         """Return Eᵀ δ, (inputs, columns), of δ (outputs, columns). What E does to directions that

@@ -11,17 +11,16 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.grid import on_grid
 from snstat.engine.general.order import Order
 from snstat.engine.general.sampler import General
-from snstat.engine.general.unseen import held
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.inputs import Inputs
 from snstat.layers.draw import Pass, Tied, Values
-from snstat.layers.initialisers import PLAIN, STANDARDIZED
+from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.patches import by_patches
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
-from snstat.network.population import OwnLayer, Population
+from snstat.network.population import OwnLayer, Population, gaussian
 from snstat.network.rows import Row
-from snstat.network.run_settings import AUTO, DENSE
+from snstat.network.run_settings import AUTO
 
 
 class PopulationSampler(General):
@@ -66,9 +65,9 @@ class PopulationSampler(General):
         """See General. There are more heads."""
         return super().beside(row) * self.population.growth(row)
 
-    def held(self, row: Row) -> int:
+    def laws(self, row: Row) -> Sequence[Weights]:
         """See General."""
-        return held(row, self.inputs.batch, drawn=self.workshop.sampler == DENSE)
+        return self.population.laws(row)
 
 
 class PopulationDraw(LayerDraw):
@@ -127,15 +126,6 @@ class _Centred:
     def back(self, slope: Values) -> Values:
         """See Tied."""
         return _centred(self._plain.back(slope), -2)
-
-
-def gaussian(weights: Weights, own: Weights) -> Weights:
-    """Return the law of a matrix of the population, whose shape `weights` have, in the limit that
-    `own` has."""
-    return Weights(
-        weights.fan_in, weights.fan_out, "normal", own.square_gain, "normal", own.bias_std,
-        form=PLAIN,
-    )  # fmt: skip
 
 
 def _centred(values: Values, axis: int = 0) -> Values:

@@ -82,15 +82,17 @@ def columns_for(
     """Return how many columns to take at once for `units` read-outs, whether all layers are then
     kept for the way back, and the bytes that this needs, of `running` trials together."""
     size, kept, widest = np.dtype(dtype).itemsize, 0, network.input.units
+    gathered = 0
     for row in islice(network.rows(), depth):
-        kept += row.layer.kept * row.after.units
-        kept += row.layer.gathered(row.before) + row.layer.beside(row.before)
+        kept += row.layer.kept * row.after.units + row.layer.beside(row.before)
+        # What is put together for matrices that are drawn is not kept.
+        gathered = max(gathered, 2 * row.layer.gathered(row.before))
         widest = max(widest, row.after.units, *(shape.units for shape in row.before))
-    fitting = int(HISTORY_BYTES / (running * kept * size))
+    fitting = int(HISTORY_BYTES / (running * (kept + gathered) * size))
     columns = min(units, MOST_COLUMNS)
     whole = fitting >= min(columns, FEW_COLUMNS)
     if whole:
         columns = min(columns, fitting)
     else:
         kept = 3 * kept // segment_length(depth)  # what starts a segment, and one of them
-    return columns, whole, float(running) * columns * size * (kept + BESIDE * widest)
+    return columns, whole, float(running) * columns * size * (kept + gathered + BESIDE * widest)

@@ -60,9 +60,11 @@ def sample_network(
         require_sampler(network, inputs.batch, sampler, backward=backward)
     options: dict[str, Any] = {"train": train, "sampler": sampler, "backward": backward}
     shared = inputs, trials, seed, dtype
-    general = General(network, *shared, given=given, **options)
-    if population is not None:
-        general = PopulationSampler(population, *shared, **options)
+    general = (
+        General(network, *shared, given=given, **options)
+        if population is None
+        else PopulationSampler(population, *shared, **options)
+    )
     return run_trials(
         general,
         partial(general_gradients, general) if backward else None,

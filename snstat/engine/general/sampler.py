@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.grid import columns, on_grid
 from snstat.engine.general.order import Order
+from snstat.engine.general.unseen import matrix_bytes
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
@@ -23,6 +25,7 @@ from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.draw import PullValues, Values
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
+from snstat.layers.weights import Weights
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.run_settings import DENSE
@@ -196,10 +199,12 @@ class General(Trials):
         for row in self.network.rows():
             room -= row.layer.kept * row.after.units * size + OBJECTS
             room -= self.beside(row) * size
-            room -= self.held(row) * self.dtype.itemsize
+            laws, is_free = self.laws(row), self.workshop.is_matrix_free
+            tied = partial(is_free, tied=True)
+            room -= matrix_bytes(row, laws, batch, self.dtype.itemsize, tied).kept
             columns, whole = batch * row.layer.columns(row.before), row.layer.whole
-            drawn = row.layer.matrices(row.before)[whole:]
-            free = sum(self.workshop.is_matrix_free(own, columns) for own in drawn)
+            alone = () if row.layer.tied(laws) else laws[whole:]
+            free = sum(is_free(own, columns) for own in alone)
             # A matrix that is not drawn keeps a factor of its covariance over samples.
             room -= free * FACTOR_BYTES * columns**2
             if free or whole:
@@ -212,9 +217,9 @@ class General(Trials):
         """Return how many numbers of a sample a trial keeps beside the arrays of a layer."""
         return row.layer.beside(row.before)
 
-    def held(self, row: Row) -> int:
-        """Return how many numbers of matrices a trial keeps of a layer for the way back."""
-        return row.layer.held(row.before)
+    def laws(self, row: Row) -> Sequence[Weights]:
+        """Return what the matrices of a layer are drawn from."""
+        return row.layer.matrices(row.before)
 
     def links(self, number: int) -> Iterator[list[Link]]:
         """Yield what the way back needs of all layers, by segments of layers, the last one first.

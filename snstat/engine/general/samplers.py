@@ -16,12 +16,17 @@ from snstat.network.network import Network
 from snstat.network.rows import Row, different_layers
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, SAMPLERS
 
+# Why a matrix is drawn that could be sampled without, were it alone.
+WHOLE = "a layer needs its weights whole"
 # From a layer and the shapes before it to how it is sampled.
 Found = Callable[[Layer, tuple[Shape, ...]], str | None]
 
 
-def obstacle(weights: Weights, columns: int, *, backward: bool) -> str:
-    """Return why a matrix with `columns` samples, at all positions, has to be drawn, or ""."""
+def obstacle(weights: Weights, columns: int, *, backward: bool, tied: bool = False) -> str:
+    """Return why a matrix with `columns` samples, at all positions, has to be drawn, or "". If it
+    is `tied`, it acts on some of them after the others."""
+    if tied and weights.orthogonal:
+        return WHOLE
     if weights.form != PLAIN:
         return f"weights are {weights.form}"
     if weights.distribution not in ("normal", "orthogonal"):
@@ -39,13 +44,16 @@ def obstacle(weights: Weights, columns: int, *, backward: bool) -> str:
     return ""
 
 
-def is_matrix_free(weights: Weights, columns: int, asked: str, *, backward: bool) -> bool:
-    """Return whether a matrix with `columns` samples, at all positions, is not drawn.
+def is_matrix_free(
+    weights: Weights, columns: int, asked: str, *, backward: bool, tied: bool = False
+) -> bool:
+    """Return whether a matrix with `columns` samples, at all positions, is not drawn; see
+    `obstacle`.
 
     `asked` is "dense" (all are drawn), "matrix-free" (none is that need not be) or "auto", where a
     matrix is drawn if that takes less work.
     """
-    if asked == DENSE or obstacle(weights, columns, backward=backward):
+    if asked == DENSE or obstacle(weights, columns, backward=backward, tied=tied):
         return False
     return asked == MATRIX_FREE or (
         free_matrix_work(weights, columns, backward=backward)
@@ -116,10 +124,13 @@ def require_sampler(network: Network, batch: int, sampler: str, *, backward: boo
         return
     first = ""
     for layer, before in different_layers(network.block, network.input):
-        for number, weights in enumerate(layer.matrices(before)):
-            found = "a layer needs its weights whole"
+        matrices = layer.matrices(before)
+        tied = bool(layer.tied(matrices))
+        for number, weights in enumerate(matrices):
+            found = WHOLE
             if number >= layer.whole:
-                found = obstacle(weights, batch * layer.columns(before), backward=backward)
+                columns = batch * layer.columns(before)
+                found = obstacle(weights, columns, backward=backward, tied=tied)
             if not found:
                 return
             first = first or found
@@ -135,6 +146,6 @@ def _sampler_of(
         return None
     if layer.whole:
         return DENSE
-    columns = batch * layer.columns(before)
-    free = [is_matrix_free(w, columns, sampler, backward=backward) for w in matrices]
+    columns, tied = batch * layer.columns(before), bool(layer.tied(matrices))
+    free = [is_matrix_free(w, columns, sampler, backward=backward, tied=tied) for w in matrices]
     return MATRIX_FREE if all(free) else DENSE

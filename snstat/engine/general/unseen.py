@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from snstat.engine.footprint import DOUBLE
 from snstat.engine.general.growing import Growing, Numbers
-from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import random
 from snstat.layers.draw import Values
 from snstat.layers.weights import Weights
 from snstat.network.rows import Row
 
-
-def is_unseen(weights: Weights, columns: int, shop: Workshop) -> bool:
-    """Return whether a matrix that acts at several times, on so many `columns`, is not drawn."""
-    return not weights.orthogonal and shop.is_matrix_free(weights, columns)
+# Arrays of all columns in float64 that are there while Growing finds new directions among them.
+PRODUCT = 8
 
 
 class UnseenMatrices:
@@ -80,16 +78,40 @@ def _apart(found: Values, like: Values) -> Values:
     return np.moveaxis(found.reshape(len(found), times, columns), 1, 0)
 
 
-def held(row: Row, batch: int, *, drawn: bool) -> int:
-    """Return how many numbers a trial of `batch` samples keeps of matrices that act at several
-    times: all are `drawn`, or those that act on no fewer columns than they have."""
-    layer, before = row.layer, row.before
-    columns = batch * layer.columns(before)
-    found = 0
-    for own in layer.matrices(before)[: None if layer.tied else layer.whole]:
-        sides = own.fan_in + own.fan_out
-        whole = own.fan_out * (own.fan_in + 1)
-        # On the way back there is another basis.
-        free = columns < own.fan_in and not drawn
-        found += min(whole, 2 * columns * sides) if free else whole
-    return found
+class MatrixBytes(NamedTuple):
+    """Bytes of a layer's matrices: those that a trial keeps, and those of a product beside."""
+
+    kept: float
+    beside: float
+
+
+def matrix_bytes(
+    row: Row,
+    laws: Sequence[Weights],
+    batch: int,
+    size: int,
+    is_matrix_free: Callable[[Weights, int], bool],
+) -> MatrixBytes:
+    """Return what a trial of `batch` samples takes for matrices that are drawn whole, or that act
+    at several times, with numbers of `size` bytes.
+
+    `laws` are what all matrices of the layer are drawn from, and `is_matrix_free` tells of one, and
+    a number of columns, whether it is not drawn.
+    """
+    layer, columns = row.layer, batch * row.layer.columns(row.before)
+    kept, beside = _count(laws[: layer.whole]) * size, 0
+    for group in layer.tied(laws):
+        if not all(is_matrix_free(own, columns) for own in group):
+            kept += _count(group) * size
+            continue
+        inputs, outputs = group[0].fan_in, sum(own.fan_out for own in group)
+        # What is known of both ways; see Growing.
+        ahead, behind = min(inputs, columns), min(outputs, columns)
+        kept += (ahead * inputs + behind * outputs) * DOUBLE
+        kept += (ahead * outputs + behind * inputs) * size
+        beside = max(beside, PRODUCT * columns * (inputs + outputs) * DOUBLE)
+    return MatrixBytes(float(kept), float(beside))
+
+
+def _count(weights: Sequence[Weights]) -> int:
+    return sum(own.count for own in weights)

@@ -45,7 +45,7 @@ class Workshop:
         (self.team,) = new_team(1, stop)
         self._scratch = local()
         self._layers: dict[Weights, DrawnLayer] = {}
-        self._matrix_free: dict[tuple[Weights, int], bool] = {}
+        self._matrix_free: dict[tuple[Weights, int, bool], bool] = {}
         self._activations: dict[str, KernelActivation] = {}
 
     def layer(self, weights: Weights) -> DrawnLayer:
@@ -54,12 +54,13 @@ class Workshop:
             self._layers[weights] = drawn_layer(weights, self.dtype.itemsize)
         return self._layers[weights]
 
-    def is_matrix_free(self, weights: Weights, columns: int) -> bool:
-        """Return whether a matrix that is fed with so many columns is not drawn."""
-        key = weights, columns
+    def is_matrix_free(self, weights: Weights, columns: int, *, tied: bool = False) -> bool:
+        """Return whether a matrix that is fed with so many columns, if it is `tied` with some after
+        the others, is not drawn."""
+        key = weights, columns, tied
         if key not in self._matrix_free:
             self._matrix_free[key] = is_matrix_free(
-                weights, columns, self.sampler, backward=self.backward
+                weights, columns, self.sampler, backward=self.backward, tied=tied
             )
         return self._matrix_free[key]
 
