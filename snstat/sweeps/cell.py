@@ -9,12 +9,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snstat import __version__
 from snstat.network.run_settings import DEFAULT_BATCH, RunSettings
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH
-from snstat.sweeps.subject import MODULE, NETWORK, STACK, SweepSubject, data_identity
+from snstat.sweeps.subject import FILES, MODULE, NETWORK, STACK, SweepSubject, content_of
 
 if TYPE_CHECKING:
     from snstat.experiment.plans import AnyPlan
@@ -44,16 +45,17 @@ class Cell:
     theory: bool = False
     layers: str = ALL
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """What the cell is known by: the version, and a digest of all that changes a number."""
+        """What the cell is known by: the version, and a digest of all that changes a number. Ask
+        for it where the files are that options name."""
         form = {
             "schema": SCHEMA,
             "subject": self.subject.identity,
             "options": self._essential(),
             "set": dict(self.set),
             "theory": self.theory,
-            "data": data_identity(self.options.get("inputs")),
+            "data": [content_of(name, self.options.get(name)) for name in FILES],
         }
         text = json.dumps(form, sort_keys=True, default=str, separators=(",", ":"))
         return f"{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"

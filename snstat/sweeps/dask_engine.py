@@ -111,6 +111,8 @@ class _Window:
             self._submit([self.suspects.popleft()])
 
     def _submit(self, chosen: Sequence[Cell]) -> None:
+        for cell in chosen:
+            cell.key  # noqa: B018  # found here: workers may not have the files
         # Keys of their own: a scheduler that is shared keeps what others have run.
         future = self.client.submit(run_cells, chosen, pure=False, retries=0)
         self.tasks[future] = chosen

@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from snstat.disk.digest import digest_of
 from snstat.disk.toml_file import TomlFile
 from snstat.errors import (
     InputFileError,
@@ -34,6 +35,9 @@ IDLE = {"threads", "keep_trials"}
 FIXED = ("cell", "layers", "layer", "name", "verdict", "error")
 # Options on which theory does not depend: cells that differ in these only share it.
 SAMPLING = ("seed", "trials", "dtype", "sampler")
+# Options that may name a file, or a function, whose content counts.
+LOSS = "loss"
+FILES = ("inputs", "weights", LOSS)
 # The statistics of a row.
 OF_STACKS = tuple(name for name in EVERY if name not in (*OF_POSITIONS, "zero_samples", "largest"))
 OF_OTHERS = tuple(name for name in EVERY if name not in ("zero_samples", "largest"))
@@ -43,12 +47,13 @@ _NONE: Mapping[str, Any] = {}
 @dataclass(frozen=True)
 class SweepSubject:
     """What all cells run. `form` is the content of a network file, and `name` is what it is called;
-    `target` names a module."""
+    `target` names a module, and `source` is a digest of its code."""
 
     kind: str = STACK
     name: str = ""
     form: Mapping[str, Any] = field(default_factory=dict)
     target: str = ""
+    source: str = ""
 
     @classmethod
     def of(cls, given: Any) -> SweepSubject:
@@ -68,7 +73,7 @@ class SweepSubject:
         if path.lower().endswith(SUFFIX):
             return cls.of_form(TomlFile.read(path).root, path)
         if is_onnx(path) or is_module(path):
-            return cls(MODULE, path, target=path)
+            return cls(MODULE, path, target=path, source=_source_of(path))
         bound = "a network file (.toml), or the name of a module (package.module:name)"
         raise InvalidValueError("subject", path, bound)
 
@@ -128,7 +133,7 @@ class SweepSubject:
         if self.kind == STACK:
             return STACK
         if self.kind == MODULE:
-            return f"{MODULE} {self.target}"
+            return f"{MODULE} {self.target} {self.source}"
         text = json.dumps([self.name, self.form], sort_keys=True, default=str)
         return f"{NETWORK} {hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -145,22 +150,18 @@ def _options(kind: str) -> Mapping[str, Option]:
     }
 
 
-@lru_cache(maxsize=64)
-def content_of(path: str, _changed: float) -> str:
-    """Return the digest of the content of a file of data."""
-    with open(path, "rb") as file:  # noqa: PTH123  # as others open data
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def content_of(name: str, value: Any) -> str:
+    """Return what tells the content of a file, or the code, that the option `name` names apart: a
+    digest, "" where it names none and of what cannot be read, which the run says."""
+    if value is None or value in DRAWN or not isinstance(value, str | os.PathLike):
+        return ""
+    text = os.fspath(value)
+    if name == LOSS:
+        return _source_of(text)
+    return digest_of(text) or digest_of(text.rpartition(":")[0])  # FILE.npz:name
 
 
-def data_identity(inputs: Any) -> str:
-    """Return what tells the content of inputs apart: a digest of a file, nothing of drawn ones and
-    of a file that cannot be read, which the run says."""
-    if inputs is None or inputs in DRAWN:
-        return ""
-    path = Path(inputs)
-    if not path.exists():  # FILE.npz:name
-        path = Path(os.fspath(inputs).rpartition(":")[0])
-    try:
-        return content_of(os.fspath(path), path.stat().st_mtime)
-    except OSError:
-        return ""
+def _source_of(target: str) -> str:
+    from snstat.experiment.trace_source import source_of
+
+    return source_of(target)

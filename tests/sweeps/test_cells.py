@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,6 +139,38 @@ def test_a_key_is_that_of_what_changes_a_number(tmp_path):
     before = key(inputs=str(data), width=4)
     np.save(data, 2.0 * np.eye(4))
     assert key(inputs=str(data), width=4) != before
+
+
+def test_a_key_is_of_the_code_and_the_files_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("swept_here.py", "swept_loss.py", "graph.onnx", "weights.npz", "config.json"):
+        Path(name).write_text("A = 1\n")
+    settings = {"weights": "weights.npz", "loss": "swept_loss:loss"}
+
+    def keys():
+        targets = ("swept_here:f", "keras:swept_here:f", "graph.onnx", "hf:config.json", "hf:.")
+        found = [Cell(SweepSubject.of(target)).key for target in targets]
+        cell = Cell(SweepSubject.of("nowhere_at_all:f"), settings)
+        return [*found, cell.key], cell
+
+    before, cell = keys()
+    assert keys()[0] == before
+    changed = {
+        "swept_here.py": [0, 1],
+        "graph.onnx": [2],
+        "config.json": [3, 4],
+        "weights.npz": [5],
+        "swept_loss.py": [5],
+    }
+    for name, places in changed.items():
+        Path(name).write_text(f"B = 22 of {name}\n")
+        after = keys()[0]
+        assert [i for i, key in enumerate(after) if key != before[i]] == places, name
+        before = after
+    # A worker does not look at files of its own.
+    first, sent = cell.key, pickle.loads(pickle.dumps(cell))  # noqa: S301  # our own
+    Path("weights.npz").unlink()
+    assert sent.key == first != keys()[0][-1]
 
 
 def test_cells_and_outcomes_can_be_sent():
