@@ -14,7 +14,7 @@ from snstat.errors import InvalidValueError
 from snstat.results import Check, Finding, FloatArray, Run
 from snstat.results.check import FEW_TRIALS
 from snstat.results.student import quantile
-from snstat.results.widths import FLAT, GROWING, SHRINKING, WidthSlope
+from snstat.results.widths import FLAT, GROWING, LOST, NON_FINITE, SHRINKING, VANISHING, WidthSlope
 
 # The chance that a check of flat networks fails; its layers share it.
 FALSE_ALARM = 0.001
@@ -34,7 +34,8 @@ def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
 
     **What it does.** With --widths-flat, the networks that differ in their width are one check. In
     every layer, a line is fitted to ln RMS (half of ln of the second moment) against ln width. The
-    slope is flat, growing or shrinking.
+    slope is flat, growing or shrinking. Where the signal is 0 or not finite at some width, the
+    check fails as vanishing or non-finite.
 
     **Why it matters.** Where the signal grows or shrinks with the width, so do logits and updates:
     a learning rate that was tuned on a small network is wrong for a large one. This is the
@@ -78,7 +79,9 @@ def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
     **Source.** Yang et al., *Tensor Programs V*, arXiv:2203.03466, appendix D.1; the coordinate
     check of github.com/microsoft/mup.
     """
-    return next((slope for slope in slopes if slope.trend not in (FLAT, None)), None)
+    lost = (slope for slope in slopes if slope.trend in LOST)
+    changing = (slope for slope in slopes if slope.trend not in (FLAT, None))
+    return next(lost, None) or next(changing, None)
 
 
 WIDTHS_RULE = WidthsRule("SN503", "width-dependent", depends_on_width)
@@ -92,34 +95,62 @@ def judge_widths(runs: Sequence[Run], bounds: Bounds, name: str) -> tuple[Check,
     widths = widths_of(runs)
     slopes = width_slopes(runs, widths, bounds.widths_slope_max)
     broken = depends_on_width(slopes)
-    findings: tuple[Finding, ...] = ()
-    if broken is not None:
-        bad = sum(slope.trend not in (FLAT, None) for slope in slopes)
-        others = f", as {bad - 1} other layer{'s do' if bad > 2 else ' does'}" if bad > 1 else ""
-        assert broken.slope is not None  # noqa: S101  # for the type checker
-        text = (
-            f"RMS {'grows' if broken.trend == GROWING else 'shrinks'} as"
-            f" width^{broken.slope:.3g}±{broken.stderr:.1g}{others}"
-        )
-        remedy = (
-            "let the standard deviation of weights fall as 1/sqrt(fan_in): --weight-gain, or --init"
-        )
-        bound = math.copysign(bounds.widths_slope_max, broken.slope)
-        findings = (
-            Finding(
-                WIDTHS_RULE.code,
-                WIDTHS_RULE.name,
-                broken.layer,
-                broken.slope,
-                bound,
-                f"{text}; {remedy}",
-                remedy,
-                broken.name if runs[0].module is not None else None,
-            ),
-        )
+    findings = () if broken is None else (_finding(broken, slopes, runs, bounds),)
     verdict = FLAT if broken is None else str(broken.trend)
     notes = tuple(_untold(slopes, runs, bounds.widths_slope_max))
     return Check(name, verdict, findings, runs[0].subject, runs[0].simulation, notes), slopes
+
+
+def _finding(
+    broken: WidthSlope, slopes: Sequence[WidthSlope], runs: Sequence[Run], bounds: Bounds
+) -> Finding:
+    """Return what is wrong with the layer `broken`, and what to try."""
+    value, bound = broken.slope, None
+    if value is None:
+        text = f"the signal is {broken.trend_words} at width {_lost_at(runs, broken.layer)}"
+        remedy = "check that width alone: leave --widths-flat out"
+    else:
+        bad = sum(slope.trend not in (FLAT, None) for slope in slopes)
+        others = f", as {bad - 1} other layer{'s do' if bad > 2 else ' does'}" if bad > 1 else ""
+        grows = "grows" if broken.trend == GROWING else "shrinks"
+        text = f"RMS {grows} as width^{value:.3g}±{broken.stderr:.1g}{others}"
+        remedy = (
+            "let the standard deviation of weights fall as 1/sqrt(fan_in): --weight-gain, or --init"
+        )
+        bound = math.copysign(bounds.widths_slope_max, value)
+    return Finding(
+        WIDTHS_RULE.code,
+        WIDTHS_RULE.name,
+        broken.layer,
+        value,
+        bound,
+        f"{text}; {remedy}",
+        remedy,
+        broken.name if runs[0].module is not None else None,
+    )
+
+
+def _lost_at(runs: Sequence[Run], layer: int) -> str:
+    """Return the widths at which a layer has no finite RMS above 0: the units of the first layer
+    in which the runs differ."""
+    units = zip(*([own[-1] for own in _layers(run)] for run in runs), strict=True)
+    differing = next(own for own in units if len(set(own)) > 1)
+    lost = [
+        f"{own:,}"
+        for run, own in zip(runs, differing, strict=True)
+        if _trend_without_slope(run, layer) is not None
+    ]
+    return ", ".join(lost)
+
+
+def _trend_without_slope(run: Run, layer: int) -> str | None:
+    """Return why a layer of a run has no logarithm of its RMS: it is not finite, or 0; None where
+    it has one, and of tokens, which have no statistics."""
+    moment = run.statistics["second_moment"]
+    second, error = moment.estimate[layer], moment.stderr[layer]
+    if not run.finite[layer] or math.isinf(second) or (second > 0 and not math.isfinite(error)):
+        return NON_FINITE
+    return VANISHING if second == 0 else None
 
 
 def _untold(slopes: Sequence[WidthSlope], runs: Sequence[Run], bound: float) -> Iterator[str]:
@@ -197,7 +228,9 @@ def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[
     for layer in range(second.shape[1]):
         name = runs[0].row(layer).name
         if not (np.isfinite(y[:, layer]).all() and np.isfinite(error[:, layer]).all()):
-            found.append(WidthSlope(layer, name, None, None, None))
+            lost = {_trend_without_slope(run, layer) for run in runs}
+            trend = next((word for word in LOST if word in lost), None)
+            found.append(WidthSlope(layer, name, None, None, trend))
             continue
         slope, stderr = fitted(np.log(widths), y[:, layer], error[:, layer])
         trend = FLAT

@@ -40,7 +40,7 @@ def columns_of(slopes: Sequence[WidthSlope], notation: Notation) -> list[Column]
     if any(name != str(slope.layer) for name, slope in zip(names[1:], slopes[1:], strict=True)):
         columns.append(Column("name", names, "name", words=True))
     cells = tuple(_slope(slope, notation) for slope in slopes)
-    trends = tuple(slope.trend or "not finite" for slope in slopes)
+    trends = tuple(slope.trend_words for slope in slopes)
     bad = frozenset(row for row, slope in enumerate(slopes) if slope.trend not in (FLAT, None))
     columns.append(Column(HEADER, cells, "slope", part="e"))
     return [*columns, Column("trend", trends, "trend", words=True, suspicious=bad)]

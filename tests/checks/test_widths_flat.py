@@ -10,7 +10,7 @@ import pytest
 
 import snstat
 from snstat.checks.bounds import Bounds
-from snstat.checks.widths_flat import fitted, judge_widths, width_slopes, widths_of
+from snstat.checks.widths_flat import fitted, judge_widths, widths_of
 from snstat.errors import InvalidValueError
 from tests.robustness.processes import call, one_complaint
 
@@ -107,10 +107,46 @@ def test_a_note_says_what_few_trials_cannot_tell(trials, told):
     assert [f"{trials} trials detect only large" in note for note in check.notes] == [True] * told
 
 
-def test_layers_that_are_not_finite_have_no_slope():
-    runs = runs_of(activation="relu", weight_std=1e30)
-    slopes = width_slopes(runs, widths_of(runs), 0.1)
-    assert slopes[4].slope is slopes[4].trend is None
+@pytest.mark.parametrize(
+    ("std", "trend", "words"),
+    [(1e38, "non-finite", "not finite"), (1e-45, "vanishing", "0")],
+)
+def test_a_signal_without_size_fails(std, trend, words):
+    """A standard deviation of 1e-45 is 0 in float32 weights, and 1e38 overflows in a layer."""
+    runs = runs_of(activation="relu", weight_std=std)
+    check, slopes = judge_widths(runs, Bounds(), "widths")
+    assert (check.verdict, check.passed) == (trend, False)
+    (finding,) = check.findings
+    assert (finding.code, finding.value, finding.bound) == ("SN503", None, None)
+    assert f"the signal is {words} at width 32, 64, 128; check that width alone" in finding.message
+    lost = slopes[finding.layer]
+    assert (lost.slope, lost.trend, lost.trend_words) == (None, trend, words)
+    assert all(slope.trend in ("flat", "growing") for slope in slopes[: finding.layer])
+
+
+def test_one_width_that_overflows_fails_before_others_that_grow():
+    """Weights of one size: layers grow with the width, until float32 ends at the widest."""
+    runs = runs_of(activation="relu", weight_std=5e8)
+    assert [run.finite.all() for run in runs] == [True, True, False]
+    check, slopes = judge_widths(runs, Bounds(), "widths")
+    assert slopes[1].trend == "growing"
+    assert (check.verdict, check.findings[0].layer) == ("non-finite", 4)
+    assert "not finite at width 128;" in check.findings[0].message
+
+
+def test_tokens_have_no_size_and_do_not_fail():
+    layers = [
+        {"kind": "embedding", "width": 8},
+        {"kind": "dense", "width": "=width", "activation": "relu"},
+    ]
+    form = {"input": {"tokens": 16, "grid": [4]}, "parameters": {"width": 8}, "layers": layers}
+    runs = [
+        snstat.propagate(snstat.Network.read(form, set={"width": width}), batch=8, trials=4)
+        for width in (8, 64)
+    ]
+    check, slopes = judge_widths(runs, Bounds(), "widths")
+    assert check.passed
+    assert (slopes[0].trend, slopes[0].trend_words, slopes[2].trend) == (None, "", "flat")
 
 
 def test_the_command(capsysbinary):
