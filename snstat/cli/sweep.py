@@ -213,18 +213,16 @@ def _pieces(asked: Sweeping, store: Store, form: str) -> Iterable[str]:
     if form == "csv" and isinstance(store, MemoryStore):
         return (csv_row(row) for row in (store.columns, *store.all_rows()))
     rows = store.ends(cell.key for cell in asked.cells(in_order=True))
-    names = asked.grid.names
+    over, theory = asked.over, asked.theory
     if form == "markdown":
-        return [sweep_to_markdown(rows, names)]
-    return [render(lambda console: print_sweep(rows, names, console), file=False)]
+        return [sweep_to_markdown(rows, over, theory=theory)]
+    return [render(lambda console: print_sweep(rows, over, console, theory=theory), file=False)]
 
 
 def _name_failed(asked: Sweeping, failed: Sequence[Outcome], number: int) -> None:
     """Print a notice of each failed cell, as far as they are named."""
-    from snstat.sweeps.sweeping import differing
-
     for outcome in failed:
-        notice(f"failed: {differing(asked.grid, outcome.values)}: {outcome.error}", level=-1)
+        notice(f"failed: {asked.differing(outcome.values)}: {outcome.error}", level=-1)
     if number > len(failed):
         notice(f"{number - len(failed):,} more failed: see the column error", level=-1)
 

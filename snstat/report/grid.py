@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from snstat.report.words import SEPARATOR
+from snstat.report.words import SEPARATOR, listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BETWEEN_COLUMNS = 1
 BETWEEN_GROUPS = 2
+# What shows columns that have no room.
+WIDEN = "Widen the terminal, or use --columns."
 
 
 def shown(columns: Sequence[Column], glyphs: Glyphs) -> list[Column]:
@@ -63,6 +65,13 @@ def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "")
     for line in Text(text).wrap(console, max(console.width - indent, 1)):
         line.rstrip()
         console.print(Text(" " * indent + line.plain, style=style), soft_wrap=True)
+
+
+def print_hidden(names: Sequence[str], glyphs: Glyphs, console: Console, remedy: str) -> None:
+    """Print which columns had no room, if any, and what shows them."""
+    if names:
+        words = f"Not shown: {listed(names)}. {remedy}"
+        print_wrapped(glyphs.text(words), console, style="dim")
 
 
 def print_parts(

@@ -11,7 +11,14 @@ import numpy as np
 from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
+from snstat.report.grid import (
+    print_columns,
+    print_hidden,
+    print_parts,
+    print_wrapped,
+    shown,
+    width_of,
+)
 from snstat.report.network_words import layer_name, network_words, sampling_words
 from snstat.report.numbers import Notation, alike, as_given, quantity
 from snstat.report.text import csv_lines, escaped, markdown_table
@@ -48,9 +55,7 @@ def print_spectra(spectra: Sequence[Spectrum], console: Console) -> None:
         console.print()
         for sentence in sentences(found):
             print_wrapped(glyphs.text(sentence), console, style="dim")
-        if hidden:
-            words = f"Not shown: {', '.join(hidden)}. Widen the terminal."
-            print_wrapped(glyphs.text(words), console, style="dim")
+        print_hidden(hidden, glyphs, console, "Widen the terminal.")
 
 
 def spectra_to_markdown(spectra: Sequence[Spectrum]) -> str:

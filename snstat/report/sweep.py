@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snstat.errors import escaped as controls_escaped
-from snstat.report.columns import Column
+from snstat.report.columns import NOT_FINITE, Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_wrapped, shown, width_of
+from snstat.report.grid import print_columns, print_hidden, print_wrapped, shown, width_of
 from snstat.report.numbers import Notation, as_given, quantity
 from snstat.report.text import markdown_table
 from snstat.report.words import count
@@ -24,120 +26,151 @@ if TYPE_CHECKING:
 MOST_LINES = 50
 # Statistics of the last layer that are shown.
 SHOWN = ("second_moment", "cosine", "gradient")
+GRADIENT = SHOWN[-1]
 SEED = "seed"
 FAILED = "failed"
-Rows = Sequence[Mapping[str, Any]]
+# Verdicts on a signal of which a missing number is too large.
+BEYOND = ("non-finite", "exploding")
+# The column of a parameter that is called like another column begins so.
+PARAMETER = "set."
 
 
-def print_sweep(rows: Iterable[Mapping[str, Any]], over: Sequence[str], console: Console) -> None:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The cells that differ at most in their seed: the values of their `options` in words, and of
+    each cell its verdict; of those that did not fail, the estimate and the standard error of each
+    statistic of `SHOWN`, or its theory and NaN."""
+
+    options: tuple[str, ...]
+    verdicts: list[str] = field(default_factory=list)
+    numbers: list[tuple[tuple[float, float], ...]] = field(default_factory=list)
+
+
+def print_sweep(
+    rows: Iterable[Mapping[str, Any]],
+    over: Sequence[str],
+    console: Console,
+    *,
+    theory: bool = False,
+) -> None:
     """Print what became of the cells, of which `rows` are the last rows, in as many lines as there
-    are combinations of `over` without seeds."""
+    are combinations of the columns `over` without seeds. With `theory` nothing was measured."""
     glyphs = Glyphs.of(console)
-    groups = grouped(rows, over)
-    chosen = groups[:MOST_LINES]
-    columns = columns_of(chosen, over, Notation.TIGHT)
-    columns = shown(columns, glyphs)
+    lines = lines_of(rows, over, theory=theory)
+    chosen = lines[:MOST_LINES]
+    columns = shown(columns_of(chosen, over, Notation.TIGHT, theory=theory), glyphs)
+    hidden: list[str] = []
     while width_of(columns) > console.width and columns[-1].group in SHOWN:
-        columns = [column for column in columns if column.group != columns[-1].group]
+        hidden.insert(0, columns.pop().header)
     print_columns(columns, console)
     console.print()
-    if len(groups) > len(chosen):
-        left = f"{count(len(groups) - len(chosen), 'line')} more: they are in the file of -o."
+    if len(lines) > len(chosen):
+        left = f"{count(len(lines) - len(chosen), 'line')} more: they are in the file of -o."
         print_wrapped(glyphs.text(left), console, style="dim")
-    print_wrapped(glyphs.text(sentence(groups)), console, style="dim")
+    print_wrapped(glyphs.text(sentence(lines, columns)), console, style="dim")
+    print_hidden(hidden, glyphs, console, "Widen the terminal, or use -f markdown.")
 
 
-def sweep_to_markdown(rows: Iterable[Mapping[str, Any]], over: Sequence[str]) -> str:
+def sweep_to_markdown(
+    rows: Iterable[Mapping[str, Any]], over: Sequence[str], *, theory: bool = False
+) -> str:
     """Return the same as markdown, with every line."""
-    groups = grouped(rows, over)
-    return f"{markdown_table(columns_of(groups, over, Notation.SPACED))}\n{sentence(groups)}\n"
+    lines = lines_of(rows, over, theory=theory)
+    columns = columns_of(lines, over, Notation.SPACED, theory=theory)
+    return f"{markdown_table(columns)}\n{sentence(lines, columns)}\n"
 
 
-def grouped(rows: Iterable[Mapping[str, Any]], over: Sequence[str]) -> list[Rows]:
-    """Return the rows in groups that differ at most in their seed."""
+def lines_of(rows: Iterable[Mapping[str, Any]], over: Sequence[str], *, theory: bool) -> list[Line]:
+    """Return the lines of a table. Rows have many columns, so only what is shown is kept."""
     names = [name for name in over if name != SEED]
-    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    parts = ("expected", "theory") if theory else ("estimate", "stderr")
+    found: dict[tuple[str, ...], Line] = {}
     for row in rows:
-        found.setdefault(tuple(str(row.get(name)) for name in names), []).append(row)
+        options = tuple(_option(row.get(name)) for name in names)
+        line = found.setdefault(options, Line(options))
+        if row.get("error"):
+            line.verdicts.append(FAILED)
+            continue
+        line.verdicts.append(sys.intern(str(row.get("verdict") or "not judged")))
+        pairs = ([_number(row.get(f"{name}_{part}")) for part in parts] for name in SHOWN)
+        line.numbers.append(tuple(map(_foretold if theory else _measured, pairs)))
     return list(found.values())
 
 
-def sentence(groups: Sequence[Rows]) -> str:
-    """Return how many cells have which verdict."""
-    counted = Counter(_verdict(row) for rows in groups for row in rows)
+def _measured(pair: Sequence[float]) -> tuple[float, float]:
+    estimate, stderr = pair
+    return estimate, stderr
+
+
+def _foretold(pair: Sequence[float]) -> tuple[float, float]:
+    return next(filter(math.isfinite, pair), math.nan), math.nan
+
+
+def sentence(lines: Sequence[Line], columns: Sequence[Column]) -> str:
+    """Return how many cells have which verdict, and where the statistics of the columns are."""
+    counted = Counter(verdict for line in lines for verdict in line.verdicts)
     total = sum(counted.values())
     words = ", ".join(f"{number:,} {name}" for name, number in counted.most_common())
-    where = f"Statistics are those of the last layer{_of_first(groups)}."
-    return f"{count(total, 'cell')}: {words}. {where}"
+    place = "Statistics are those of the last layer"
+    if any(column.group == GRADIENT and column.part for column in columns):
+        place += ", but the gradient is that of the first row"
+    return f"{count(total, 'cell')}: {words}. {place}."
 
 
-def _of_first(groups: Sequence[Rows]) -> str:
-    """Return of which layer the gradient is, where there is one."""
-    parts = ("estimate", "theory")
-    known = any(
-        math.isfinite(_number(row.get(f"gradient_{part}")))
-        for rows in groups
-        for row in rows
-        for part in parts
-    )
-    return ", but the gradient is that of the first row" if known else ""
-
-
-def columns_of(groups: Sequence[Rows], over: Sequence[str], notation: Notation) -> list[Column]:
-    """Return the columns: the options, the verdict that most cells of a group have, and the mean
-    of some statistics over them with its standard error."""
+def columns_of(
+    lines: Sequence[Line], over: Sequence[str], notation: Notation, *, theory: bool
+) -> list[Column]:
+    """Return the columns: the options, the verdict that most cells of a line have, and the mean
+    of some statistics over them with its standard error, or their theory."""
     columns = []
-    for name in over:
-        if name != SEED:
-            cells = tuple(_option(rows[0].get(name)) for rows in groups)
-            numbers = all(map(_is_number, cells))
-            columns.append(Column(name.replace("_", " "), cells, name, words=not numbers))
-    columns.append(Column("verdict", tuple(map(_verdicts, groups)), "verdict", words=True))
-    for name in SHOWN:
-        cells = tuple(_mean(rows, name, notation) for rows in groups)
-        if any(cells):
+    for place, name in enumerate(own for own in over if own != SEED):
+        cells = tuple(line.options[place] for line in lines)
+        header = name.removeprefix(PARAMETER).replace("_", " ")
+        columns.append(Column(header, cells, f"over {name}", words=not all(map(_is_number, cells))))
+    columns.append(Column("verdict", tuple(map(_verdicts, lines)), "verdict", words=True))
+    for place, name in enumerate(SHOWN):
+        cells = tuple(
+            _theory(line, place) if theory else _mean(line, place, notation) for line in lines
+        )
+        if any(cell not in ("", NOT_FINITE) for cell in cells) or (place == 0 and any(cells)):
             columns.append(Column(name.replace("_", " "), cells, name, part="e"))
     return columns
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
-    return FAILED if row.get("error") else str(row.get("verdict") or "not judged")
-
-
-def _verdicts(rows: Rows) -> str:
-    """Return the verdicts of a group, those of most cells first: "stable 9, chaotic 1"."""
-    counted = Counter(map(_verdict, rows))
+def _verdicts(line: Line) -> str:
+    """Return the verdicts of a line, those of most cells first: "stable 9, chaotic 1"."""
+    counted = Counter(line.verdicts)
     if len(counted) == 1:
         return next(iter(counted))
     return ", ".join(f"{name} {number}" for name, number in counted.most_common())
 
 
-def _mean(rows: Rows, name: str, notation: Notation) -> str:
-    """Return the mean of a statistic over cells, or its theory where nothing was measured, that of
-    gradients the geometric mean."""
-    values, errors = (
-        [_number(row.get(f"{name}_{part}")) for row in rows] for part in ("estimate", "stderr")
-    )
-    if not np.isfinite(values).any():
-        theory = [
-            _number(row.get(f"{name}_{part}"))
-            for row in rows[:1]
-            for part in ("expected", "theory")
-        ]
-        known = [value for value in theory if math.isfinite(value)]
-        return f"{known[0]:.4g}" if known else ""
-    if len(values) == 1:
-        error = errors[0] * (values[0] if name == "gradient" else 1.0)
-        return quantity(values[0], error, notation)
-    array = np.array(values)
+def _theory(line: Line, place: int) -> str:
+    """Return the theory of a statistic, which is the same in all cells of a line."""
+    known = [cell[place][0] for cell in line.numbers if math.isfinite(cell[place][0])]
+    return f"{known[0]:.4g}" if known else ""
+
+
+def _mean(line: Line, place: int, notation: Notation) -> str:
+    """Return the mean of a statistic over the cells that did not fail, that of gradients the
+    geometric mean. Empty where it was not measured."""
+    values = np.array([cell[place][0] for cell in line.numbers])
+    if not values.size:
+        return ""
+    if not np.isfinite(values).all():
+        return NOT_FINITE if any(verdict in BEYOND for verdict in line.verdicts) else ""
+    logarithmic = SHOWN[place] == GRADIENT
+    if values.size == 1:
+        ((value, error),) = (cell[place] for cell in line.numbers)
+        return quantity(value, error * (value if logarithmic else 1.0), notation)
     with np.errstate(all="ignore"):
-        if name == "gradient":
-            logs = np.log(array)
-            mean = math.exp(float(logs.mean()))
-            error = mean * float(logs.std(ddof=1)) / math.sqrt(len(values))
-        else:
-            mean, error = float(array.mean()), float(array.std(ddof=1)) / math.sqrt(len(values))
-    return quantity(mean, error, notation) if math.isfinite(mean) else "not finite"
+        averaged = np.log(values) if logarithmic else values
+        mean = float(averaged.mean())
+        error = float(averaged.std(ddof=1)) / math.sqrt(values.size)
+        if logarithmic:
+            mean = float(np.exp(mean))
+            error *= mean
+    return quantity(mean, error, notation) if math.isfinite(mean) else NOT_FINITE
 
 
 def _number(value: Any) -> float:

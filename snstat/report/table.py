@@ -10,7 +10,7 @@ from rich.text import Text
 
 from snstat.report.columns import DOUBT, MARK, Column, rows_of
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, print_wrapped
+from snstat.report.grid import WIDEN, print_columns, print_hidden, print_parts, print_wrapped
 from snstat.report.layouts import (
     blocks_of,
     comparison,
@@ -126,9 +126,7 @@ def _print_notes(hidden: str, glyphs: Glyphs, console: Console, *, concise: bool
     """Print the notes for all tables: the notation, and the columns left out."""
     if concise:
         print_wrapped(glyphs.text(CONCISE_NOTE), console, style="dim")
-    if hidden:
-        text = f"Not shown: {hidden}. Widen the terminal, or use --columns."
-        print_wrapped(glyphs.text(text), console, style="dim")
+    print_hidden([hidden] if hidden else [], glyphs, console, WIDEN)
 
 
 def _bars_line(run: Run, glyphs: Glyphs, width: int) -> str:

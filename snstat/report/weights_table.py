@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from snstat.errors import UnknownNameError
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
+from snstat.report.grid import (
+    WIDEN,
+    print_columns,
+    print_hidden,
+    print_parts,
+    print_wrapped,
+    shown,
+    width_of,
+)
 from snstat.report.layouts import ALL_COLUMNS
 from snstat.report.text import csv_lines, escaped, markdown_table
 from snstat.report.weights_words import (
@@ -21,7 +29,6 @@ from snstat.report.weights_words import (
     heading,
     skipped_words,
 )
-from snstat.report.words import listed
 from snstat.results import Spread, TensorWeights, Weights
 
 if TYPE_CHECKING:
@@ -53,9 +60,7 @@ def print_weights(found: Weights, console: Console, names: Sequence[str] = ()) -
         console.print()
         if any(column.group == THEOREM_1 for table in tables for column in table):
             print_wrapped(glyphs.text(THEOREM), console, style="dim")
-        if hidden:
-            words = f"Not shown: {listed(hidden)}. Widen the terminal, or use --columns."
-            print_wrapped(glyphs.text(words), console, style="dim")
+        print_hidden(hidden, glyphs, console, WIDEN)
     for complaint in complaints(found):
         print_wrapped(glyphs.text(f"! {complaint}"), console, style="bold red")
     if skipped_words(found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 from snstat.errors import SnstatError
 from snstat.sweeps.cell import Cell
@@ -12,8 +13,7 @@ from snstat.sweeps.running import needed_by, run_cell
 from snstat.sweeps.subject import MODULE
 from snstat.sweeps.sweeping import Sweeping
 
-# Cells that are looked at, evenly chosen, and multiplications of a core in a second where a run
-# does not tell.
+# Cells that are looked at, evenly chosen.
 LOOKED_AT = 64
 # Seconds that measuring the cheapest of them may take.
 PATIENCE = 2.0
@@ -36,16 +36,16 @@ def estimate(asked: Sweeping, done: Collection[str]) -> Estimate:
     Some of them are planned. The cheapest is run, twice if it is quick, and the others are taken to
     be slower in proportion to their work, beside what every cell takes.
     """
-    left = [cell for cell in asked.cells() if not done or cell.key not in done]
-    step = max(len(left) // LOOKED_AT, 1)
+    number = sum(1 for _ in asked.missing(done)) if done else len(asked.grid)
+    step = max(number // LOOKED_AT, 1)
     plans = []
-    for cell in left[::step]:
+    for cell in islice(asked.missing(done), 0, None, step):
         try:
             plans.append((cell, cell.plan()))
         except SnstatError:
             continue
     if not plans:
-        return Estimate(len(asked.grid) - len(left), len(left), 0.0, 0.0)
+        return Estimate(len(asked.grid) - number, number, 0.0, 0.0)
     works = [work_of(plan, theory=asked.theory) for _, plan in plans]
     order = sorted(range(len(plans)), key=works.__getitem__)
     cheap, dear = order[0], order[len(order) // 2]
@@ -59,9 +59,9 @@ def estimate(asked: Sweeping, done: Collection[str]) -> Estimate:
     mean = sum(fixed + rate * (work - works[cheap]) for work in works) / len(works)
     largest = sorted((needed_by(plan) for _, plan in plans), reverse=True)[: asked.workers]
     return Estimate(
-        len(asked.grid) - len(left),
-        len(left),
-        mean * len(left) / asked.workers,
+        len(asked.grid) - number,
+        number,
+        mean * number / asked.workers,
         0.0 if asked.theory else sum(largest) * asked.workers / max(len(largest), 1),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -14,13 +14,6 @@ from snstat.results.sweep import Sweep, sweep_of, sweep_of_columns
 PARQUET = ".parquet"
 # Columns that every table has; the options stand between the first two.
 _FIXED = ("cell", "layer", "name", "verdict", "error")
-
-
-def read_table(
-    names: Sequence[str], rows: Iterable[Sequence[Any]], over: Sequence[str] = ()
-) -> Sweep:
-    """Return the table of `rows`."""
-    return sweep_of(tuple(names), list(rows), tuple(over))
 
 
 def load_sweep(

@@ -10,10 +10,10 @@ from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.limits import MAX_THREADS
 from snstat.network.run_settings import RunSettings
 from snstat.network.subject import is_network
-from snstat.results.sweep import Sweep
+from snstat.results.sweep import Sweep, sweep_of
 from snstat.sweeps.cell import ALL, LAYERS, Cell
 from snstat.sweeps.grid import Grid
-from snstat.sweeps.reading import read_table
+from snstat.sweeps.reading import load_sweep
 from snstat.sweeps.store import MemoryStore
 from snstat.sweeps.subject import SweepSubject
 from snstat.sweeps.sweeping import Progress, Sweeping, axes_of
@@ -102,11 +102,9 @@ def sweep(
     with asked.opened(output) as store:
         asked.run(store, progress or (lambda _: None))
         if isinstance(store, MemoryStore):
-            return read_table(store.columns, store.all_rows(), asked.grid.names)
+            return sweep_of(store.columns, [*store.all_rows()], asked.over)
     assert output is not None  # noqa: S101  # for the type checker
-    from snstat.sweeps.reading import load_sweep
-
-    return load_sweep(output, over=asked.grid.names)
+    return load_sweep(output, over=asked.over)
 
 
 def asked_for(

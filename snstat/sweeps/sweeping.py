@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -98,10 +98,22 @@ class Sweeping:
                 self.layers,
             )
 
+    def missing(self, known: Collection[str]) -> Iterator[Cell]:
+        """Yield the cells whose keys are not `known`, in the order in which they run."""
+        return (cell for cell in self.cells() if not known or cell.key not in known)
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of a row."""
         return tuple(columns_of(next(self.cells())))
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The columns that cells differ in: those of the names of the grid."""
+        options = self.subject.options
+        return tuple(
+            name if name in options else self.subject.column(name) for name in self.grid.names
+        )
 
     def require_possible(self) -> None:
         """Raise the error of the first cell if none of the first ones can be planned."""
@@ -115,6 +127,11 @@ class Sweeping:
                 return
         if first is not None:
             raise first
+
+    def differing(self, values: Mapping[str, Any]) -> str:
+        """Return what tells a cell of these `values` from the others: "width 1024, seed 3"."""
+        columns = zip(self.grid.names, self.over, strict=True)
+        return ", ".join(f"{name} {values.get(own)}" for name, own in columns) or "the only cell"
 
     @property
     def workers(self) -> int:
@@ -151,7 +168,6 @@ class Sweeping:
 
         if known:  # how many are left is known at once
             progress.before = sum(cell.key in known for cell in self.cells())
-        missing = (cell for cell in self.cells() if not known or cell.key not in known)
         run = engine or (self._embedded if self.dask is None else self._on_dask)
         pending: list[Outcome] = []
         flushed = time.monotonic()
@@ -164,7 +180,7 @@ class Sweeping:
             flushed = time.monotonic()
 
         try:
-            for outcome in run(missing):
+            for outcome in run(self.missing(known)):
                 if outcome is not None:
                     pending.append(outcome)
                     progress.done += 1
@@ -188,11 +204,6 @@ class Sweeping:
 
         assert self.dask is not None  # noqa: S101  # for the type checker
         return run_dask(self.dask, cells)
-
-
-def differing(grid: Grid, values: Mapping[str, Any]) -> str:
-    """Return what tells a cell from the others: "width 1024, seed 3"."""
-    return ", ".join(f"{name} {values.get(name)}" for name in grid.names) or "the only cell"
 
 
 def axes_of(

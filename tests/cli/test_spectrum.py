@@ -170,7 +170,7 @@ def test_tables_have_estimates_beside_theory(capsys, monkeypatch):
     assert "near 0: the share of singular values of at most 0.001 of the largest." in out
     monkeypatch.setenv("COLUMNS", "60")
     narrow = call(capsys, *SMALL)[1]
-    assert "Not shown: near 0, var σ²/mean²." in " ".join(narrow.split())
+    assert "Not shown: near 0 and var σ²/mean²." in " ".join(narrow.split())
     assert max(map(len, narrow.splitlines())) <= 60
     _, out, _ = call(capsys, *SMALL, "-f", "markdown", "--near-zero", "0.01")
     assert "| layer | values | mean σ² | theory |" in out

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import snstat
 from tests.robustness.processes import call, one_complaint
 
 SMALL = ("-d", "3", "-b", "4", "-t", "2")
@@ -131,6 +132,36 @@ layers = [{ kind = "dense", width = "=width", activation = "relu" }]
     assert "did you mean 'width'?" in one_complaint(err)
     _, _, err = sweep(str(path), "--depth", "3")
     assert "--depth cannot be used beside a network file" in one_complaint(err)
+
+
+def test_parameters_may_have_the_names_of_columns(sweep, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text("""
+input = { channels = 8 }
+parameters = { layers = 1, error = 0.5 }
+[[layers]]
+kind = "block"
+times = "=layers"
+layers = [{ kind = "dense", width = 8, activation = "relu" }]
+""")
+    words = (str(path), "--over", "layers=2,3", "--over", "error=1,2", *SMALL[2:])
+    code, out, _ = sweep(*words)
+    assert code == 0
+    assert out.splitlines()[0].split()[:3] == ["layers", "error", "verdict"]
+    found = [tuple(line.split()[:2]) for line in out.splitlines()[1:5]]
+    assert found == [*itertools.product("23", "12")]
+    swept = snstat.sweep(path, {"layers": [2, 3]}, batch=4, trials=2)
+    assert swept.over == ("set.layers",)
+    assert swept.cells["set.layers"].tolist() == [2.0, 3.0]
+    _, _, err = sweep(str(path), "--over", f"layers=1,{2**40}", *SMALL[2:])
+    assert f"failed: layers {2**40}: " in err
+
+
+def test_an_overflow_is_no_theory(sweep):
+    code, out, _ = sweep("-a", "relu", "-d", "10", "-w", "16", *SMALL[2:], "--over",
+                         "weight-gain=1,1e5")  # fmt: skip
+    assert code == 0
+    assert out.splitlines()[2].split()[:4] == ["1e+05", "non-finite", "not", "finite"]
 
 
 @pytest.mark.parametrize(
