@@ -81,11 +81,15 @@ def command(
 
         require_format(output)
     with results_only():
-        asked.require_possible()
+        plan = asked.require_possible()
     if dry_run:
         _told(asked, output)
         return
     with asked.opened(output) as store:
+        if store.done and output is not None:
+            notice(f"{output} has {count(len(store.done), 'cell')}; the sweep goes on")
+        if not asked.theory and asked.dask is None:  # workers have kernels of their own
+            plan.warm(notice)
         progress, failed = _run(ctx, asked, store, output)
         write_stdout(_pieces(asked, store, form or "table"))
         wrote(output, f"{count(store.rows, 'row')}, {count(len(asked.grid), 'cell')}")
@@ -100,9 +104,6 @@ def _run(
     """Run the sweep with its progress; an interrupt says what is kept."""
     from snstat.sweeps.dask_engine import LostSchedulerError
 
-    if store.done and output is not None:
-        notice(f"{output} has {count(len(store.done), 'cell')}; the sweep goes on")
-    _warm(asked)
     try:
         with listening(len(asked.grid)) as listen, results_only():
             return asked.run(store, listen)
@@ -114,12 +115,6 @@ def _run(
             words = "what is done is kept, and the same command goes on"
             notice(f"interrupted: {words} ({output})")
         ctx.exit(130)
-
-
-def _warm(asked: Sweeping) -> None:
-    """Prepare the kernels of the first cell, with a notice if they are compiled."""
-    if not asked.theory:
-        next(asked.cells()).plan().warm(notice)
 
 
 def _asked(

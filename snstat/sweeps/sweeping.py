@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snstat.engine.simulate import available_cores
 from snstat.errors import InvalidValueError, SnstatError
@@ -22,6 +22,10 @@ from snstat.sweeps.stores import opened, require_format
 from snstat.sweeps.subject import MODULE, SAMPLING, SweepSubject
 from snstat.sweeps.theories import Shared
 from snstat.sweeps.threads import run_threads
+
+if TYPE_CHECKING:
+    from snstat.experiment.plans import AnyPlan
+    from snstat.experiment.trace import TracePlan
 
 # Outcomes are written after so many, or so many seconds.
 FLUSH_CELLS, FLUSH_SECONDS = 64, 1.0
@@ -115,18 +119,19 @@ class Sweeping:
             name if name in options else self.subject.column(name) for name in self.grid.names
         )
 
-    def require_possible(self) -> None:
-        """Raise the error of the first cell if none of the first ones can be planned."""
+    def require_possible(self) -> AnyPlan | TracePlan:
+        """Return the plan of the first cell that is possible.
+
+        Raises the error of the first cell if none of the first ones can be planned.
+        """
         first: SnstatError | None = None
         for _, cell in zip(range(TRIED), self.cells(), strict=False):
             try:
-                cell.plan()
+                return cell.plan()
             except SnstatError as error:
                 first = first or error
-            else:
-                return
-        if first is not None:
-            raise first
+        assert first is not None  # noqa: S101  # a grid has a cell
+        raise first
 
     def differing(self, values: Mapping[str, Any]) -> str:
         """Return what tells a cell of these `values` from the others: "width 1024, seed 3"."""

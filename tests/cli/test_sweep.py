@@ -128,6 +128,10 @@ layers = [{ kind = "dense", width = "=width", activation = "relu" }]
                          "4", "-f", "csv", "--layers", "last")  # fmt: skip
     assert code == 0
     assert [(row["width"], row["scale"]) for row in table(out)] == [("8", "0.5"), ("16", "0.5")]
+    # The first cell need not be possible.
+    code, _, err = sweep(str(path), "--over", "width=0,8", "-t", "2", "-b", "4")
+    assert code == 1
+    assert err.startswith("snstat: failed: width 0: ")
     _, _, err = sweep(str(path), "--over", "widht=8")
     assert "did you mean 'width'?" in one_complaint(err)
     _, _, err = sweep(str(path), "--depth", "3")
