@@ -96,8 +96,12 @@ class InvalidValueError(SnstatError, ValueError):
     def told(self, spell: Spelling) -> str:
         """Return the message with names of arguments spelled by `spell`."""
         name = spell(self.name) if self.name.isidentifier() else spelled(self.name, spell)
-        advice = f"; {spelled(self.remedy, spell)}" if self.remedy else ""
-        return f"{name} is {quoted(self.value)}, but must be {spelled(self.bound, spell)}{advice}"
+        advice = f"; {self._words(self.remedy, spell)}" if self.remedy else ""
+        bound = self._words(self.bound, spell)
+        return f"{name} is {quoted(self.value)}, but must be {bound}{advice}"
+
+    def _words(self, text: str, spell: Spelling) -> str:
+        return spelled(text, spell)
 
 
 def nearest(word: str, names: Iterable[str]) -> list[str]:
@@ -133,6 +137,9 @@ class UnknownNameError(InvalidValueError):
         self.suggestions = [names[entry] for entry in near]
         hint = f"did you mean {self.suggestions[0]!r}?" if self.suggestions else ""
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)
+
+    def _words(self, text: str, spell: Spelling) -> str:  # noqa: ARG002  # as in the parent
+        return text  # the names in it are values
 
 
 class LayerError(SnstatError):

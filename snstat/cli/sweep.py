@@ -14,7 +14,7 @@ from snstat.cli.help import Explained
 from snstat.cli.modules import module_options, refuse_module_options
 from snstat.cli.output import STDOUT, notice, render, results_only, write_stdout, wrote
 from snstat.cli.parameters import FileName
-from snstat.cli.sweep_options import LAYERS, result_options, run_options, set_option, sweep_options
+from snstat.cli.sweep_options import result_options, run_options, set_option, sweep_options
 from snstat.cli.sweep_progress import duration, listening
 from snstat.errors import InvalidValueError
 from snstat.report.words import count
@@ -22,6 +22,7 @@ from snstat.report.words import count
 if TYPE_CHECKING:
     from snstat.sweeps.cell import Outcome
     from snstat.sweeps.store import Store
+    from snstat.sweeps.sweep_file import SweepFile
     from snstat.sweeps.sweeping import Progress, Sweeping
 
 EXAMPLES = """\b
@@ -124,41 +125,37 @@ def _asked(
     from snstat.disk.toml_file import TomlFile
     from snstat.network.network import SUFFIX
     from snstat.sweeps.subject import MODULE, SweepSubject
-    from snstat.sweeps.sweep_file import SweepFile, is_sweep, read_sweep_file
+    from snstat.sweeps.sweep_file import SweepFile, is_sweep, sweep_of_file
 
     typed = {
         name: value
         for name, value in given.items()
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    file = SweepFile(SweepSubject(), {}, {}, {})
     if subject is not None and subject.lower().endswith(SUFFIX):
-        found = TomlFile.read(subject).root
-        if is_sweep(found):
-            file = read_sweep_file(subject)
+        found = TomlFile.read(subject)
+        if is_sweep(found.root):
+            file = sweep_of_file(found)
         else:
-            file = SweepFile(SweepSubject.of_form(found, subject), {}, {}, {})
-    elif subject is not None:
-        file = SweepFile(SweepSubject.of(subject), {}, {}, {})
+            file = SweepFile(SweepSubject.of_form(found.root, subject))
+    else:
+        file = SweepFile(SweepSubject.of(subject))
     if file.subject.kind != MODULE:
         refuse_module_options(ctx)
     return _sweeping(file, typed), file.settings.get("output")
 
 
-def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
+def _sweeping(file: SweepFile, typed: dict[str, Any]) -> Sweeping:
     """Return the sweep of a file, with what was typed beside it."""
-    from snstat.sweeps.grid import Grid
-    from snstat.sweeps.sweep import ROWS, THREADS
-    from snstat.sweeps.sweeping import Sweeping, axes_of
-    from snstat.sweeps.values import SEEDS, typed_values
+    from snstat.sweeps.sweep import asked_for
+    from snstat.sweeps.sweep_file import KEYS
+    from snstat.sweeps.values import typed_values
 
-    subject, settings = file.subject, {**file.settings}
+    subject = file.subject
     over, zipped = typed.pop("over", ()), typed.pop("zipped", ())
-    settings |= {
-        name: typed.pop(name)
-        for name in ("seeds", "theory", "layers", "threads", "dask")
-        if name in typed
-    }
+    settings = {name: value for name, value in file.settings.items() if name != "output"}
+    settings |= {name: typed.pop(name) for name in (*KEYS, "dask") if name in typed}
+    groups = [*settings.pop("zip", ()), *(text.split(",") for text in zipped)]
     changes = {**file.set, **dict(typed.pop("set", ()))}
     own: dict[str, Any] = {}
     axes: dict[str, Any] = {}
@@ -172,31 +169,13 @@ def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
         else:
             own[name] = value[0] if several else value
     for name, text in over:
-        key, kind = subject.named(name)
+        key, kind = subject.named(name, "over")
         if key in axes:
             raise InvalidValueError("over", name, "given once")
         axes[key] = typed_values(key, text, kind)
     options = {name: value for name, value in file.options.items() if name not in axes} | own
     axes = {**{name: values for name, values in file.grid.items() if name not in axes}, **axes}
-    seeds = settings.get("seeds")
-    seeds = None if seeds is None else SEEDS.check("seeds", seeds)
-    first = options.pop("seed", 0) if seeds is not None else 0
-    pairs = [
-        *settings.get("zip", ()),
-        *([word.strip() for word in text.split(",")] for text in zipped),
-    ]
-    names = [[subject.named(name)[0] for name in group] for group in pairs]
-    threads = settings.get("threads")
-    return Sweeping(
-        subject,
-        Grid.of(axes_of(subject, axes, seeds, first), names),
-        options,
-        changes,
-        theory=bool(settings.get("theory")),
-        layers=ROWS.check("layers", settings.get("layers", LAYERS[0])),
-        threads=None if threads is None else THREADS.check("threads", threads),
-        dask=settings.get("dask"),
-    )
+    return asked_for(subject, axes, zip=groups, set=changes, **settings, **options)
 
 
 def _pieces(asked: Sweeping, store: Store, form: str) -> Iterable[str]:

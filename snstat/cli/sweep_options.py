@@ -18,13 +18,11 @@ from snstat.cli.parameters import Type, Value
 from snstat.errors import InvalidValueError
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.sweeps.values import SEEDS
-from snstat.values.kinds import Name
+from snstat.sweeps.cell import ALL
+from snstat.sweeps.values import ROWS, SEEDS, THREADS
 from snstat.values.option import options_of
 
 FORMATS = ("table", "csv", "markdown")
-# Rows of a cell that are kept.
-LAYERS = ("all", "log", "last")
 
 
 class Over(Type):
@@ -71,8 +69,8 @@ def sweep_options(function: Any) -> Any:
         ),
         click.option(
             "--layers",
-            type=Value(Name(LAYERS)),
-            show_default="all",
+            type=Value(ROWS),
+            show_default=ALL,
             help="Rows that are kept of each cell; log is 0, 1, 2, 4, ... and the last.",
         ),
         click.option(
@@ -95,7 +93,7 @@ def run_options(function: Any) -> Any:
     sampled = declared_options(RunSettings, "Sampling", leave_out={*network, "threads"})(function)
     threads = click.option(
         "--threads",
-        type=Value(options_of(RunSettings)["threads"].kind),
+        type=Value(THREADS),
         metavar="N",
         show_default="the cores this process may use",
         help="Cells that run at once, each on one thread.",

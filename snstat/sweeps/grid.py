@@ -49,7 +49,8 @@ class Grid:
             lengths = {name: len(values[name]) for name in names}
             if len(set(lengths.values())) > 1:
                 words = ", ".join(f"{name} has {number}" for name, number in lengths.items())
-                raise InvalidValueError("zip", words, "options of equally many values")
+                bound = "names of equally many values"
+                raise InvalidValueError("zip", ",".join(names), bound, words)
             points = zip(*(values[name] for name in names), strict=True)
             axes.append(Axis(names, tuple(dict.fromkeys(points))))
         grid = cls(tuple(axes))

@@ -58,10 +58,12 @@ class SweepSubject:
     @classmethod
     def of(cls, given: Any) -> SweepSubject:
         """Return the subject that a command line or a caller names: None for a stack, the path of a
-        network file, a network, or the Python name of a module.
+        network file, a network, or the Python name of a module; or return what is one already.
 
         Raises SnstatError for anything else.
         """
+        if isinstance(given, SweepSubject):
+            return given
         if given is None:
             return cls()
         if isinstance(given, Network):
@@ -104,12 +106,14 @@ class SweepSubject:
         """The statistics that a row has."""
         return OF_STACKS if self.kind == STACK else OF_OTHERS
 
-    def named(self, name: str) -> tuple[str, Kind | None]:
+    def named(self, name: str, what: str) -> tuple[str, Kind | None]:
         """Return the option, parameter or argument that `name` means, and the kind of its values,
-        None for a parameter or an argument.
+        None for a parameter or an argument. The name stands in `what`, such as "over".
 
         Raises UnknownNameError for a name that the subject does not have.
         """
+        if not isinstance(name, str):
+            raise InvalidValueError(what, name, "the name of an option")
         options, word = self.options, name.strip().replace("-", "_")
         if word in options:
             return word, options[word].kind
@@ -117,7 +121,7 @@ class SweepSubject:
             return name, None
         if self.kind == MODULE and name.isidentifier():
             return name, None
-        raise UnknownNameError("over", name, [*options, *self.parameters])
+        raise UnknownNameError(what, name, [*options, *self.parameters])
 
     def column(self, name: str) -> str:
         """Return the column of a parameter or an argument."""

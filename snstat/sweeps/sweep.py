@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.limits import MAX_THREADS
 from snstat.network.run_settings import RunSettings
 from snstat.network.subject import is_network
 from snstat.results.sweep import Sweep, sweep_of
-from snstat.sweeps.cell import ALL, LAYERS, Cell
+from snstat.sweeps.cell import ALL, Cell
 from snstat.sweeps.grid import Grid
 from snstat.sweeps.reading import load_sweep
 from snstat.sweeps.store import MemoryStore
 from snstat.sweeps.subject import SweepSubject
 from snstat.sweeps.sweeping import Progress, Sweeping, axes_of
-from snstat.sweeps.values import SEEDS
-from snstat.values.kinds import Name, Whole
+from snstat.sweeps.values import ROWS, SEEDS, THREADS
 
 _NONE: Mapping[str, Any] = {}
-# Values of sweeps themselves.
-THREADS, ROWS = Whole(1, MAX_THREADS), Name(LAYERS)
 
 
 def sweep(
@@ -134,9 +130,10 @@ def asked_for(
     axes = axes_of(found, grid, seeds, own.get("seed", 0))
     if seeds is not None:
         own.pop("seed", None)
+    groups = [[found.named(name, "zip")[0] for name in group] for group in zip]
     return Sweeping(
         found,
-        Grid.of(axes, zip),
+        Grid.of(axes, groups),
         own,
         dict(set),
         theory=bool(theory),

@@ -9,12 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from snstat.disk.toml_file import TomlFile
-from snstat.errors import InputFileError, SnstatError, UnknownNameError, quoted
+from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError, quoted
 from snstat.sweeps.subject import SweepSubject
+from snstat.sweeps.values import ROWS, SEEDS, THREADS
+from snstat.values.kinds import File, Flag, Kind, Texts
 
 SWEEP, RUN, GRID = TABLES = ("sweep", "run", "grid")
+
+
+class _Groups(Kind):
+    """Groups of names: [["width", "batch"]]."""
+
+    words = 'a list of lists of names, such as [["width", "batch"]]'
+
+    def plain(self, name: str, value: Any) -> list[tuple[str, ...]]:
+        """See Kind."""
+        if not isinstance(value, list) or not all(isinstance(group, list) for group in value):
+            raise InvalidValueError(name, value, self.words)
+        return [Texts().plain(name, group) for group in value]
+
+
 # The keys of [sweep], and those of [run] that name the subject.
-KEYS = ("output", "theory", "layers", "threads", "seeds", "zip")
+KEYS: Mapping[str, Kind] = {
+    "output": File(),
+    "theory": Flag(),
+    "layers": ROWS,
+    "threads": THREADS,
+    "seeds": SEEDS,
+    "zip": _Groups(),
+}
 NETWORK, TRACE, SET = "network", "trace", "set"
 
 
@@ -23,9 +46,9 @@ class SweepFile:
     """What a file asks for, as a command line would: see `Sweeping`."""
 
     subject: SweepSubject
-    options: Mapping[str, Any]
-    set: Mapping[str, Any]
-    grid: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -34,18 +57,17 @@ def is_sweep(root: Mapping[str, Any]) -> bool:
     return "layers" not in root and any(name in root for name in TABLES)
 
 
-def read_sweep_file(path: str | os.PathLike[str]) -> SweepFile:
-    """Return the sweep that the file at `path` describes. Files it names are beside it.
+def sweep_of_file(file: TomlFile) -> SweepFile:
+    """Return the sweep that a file describes. Files it names are beside it.
 
     Raises InputFileError for keys, tables and values that no sweep has.
     """
-    file = TomlFile.read(path)
     try:
         return _read(file)
     except InputFileError:
         raise
     except SnstatError as error:
-        raise InputFileError(os.fspath(path), str(error)) from None
+        raise InputFileError(file.path, str(error)) from None
 
 
 def _read(file: TomlFile) -> SweepFile:
@@ -54,10 +76,11 @@ def _read(file: TomlFile) -> SweepFile:
             raise UnknownNameError("table", name, TABLES)
         if not isinstance(value, dict):
             raise InputFileError(file.path, f"{name} is {quoted(value)}, but must be a table")
-    settings = file.root.get(SWEEP, {})
-    for key in settings:
+    settings = {}
+    for key, value in file.root.get(SWEEP, {}).items():
         if key not in KEYS:
             raise UnknownNameError(f"key of [{SWEEP}]", key, KEYS)
+        settings[key] = KEYS[key].plain(key, value)
     run = dict(file.root.get(RUN, {}))
     named = [key for key in (NETWORK, TRACE) if key in run]
     if len(named) > 1:
@@ -72,12 +95,11 @@ def _read(file: TomlFile) -> SweepFile:
         raise InputFileError(file.path, f"{SET} is {quoted(changes)}, but must be a table")
     options = {}
     for key, value in run.items():
-        own, kind = subject.named(key)
+        own, kind = subject.named(key, f"key of [{RUN}]")
         if kind is None:
             raise UnknownNameError(f"key of [{RUN}]", key, subject.options)
         options[own] = _beside(folder, own, kind.plain(own, value))
-    settings = dict(settings)
-    if isinstance(settings.get("output"), str):
+    if "output" in settings:
         settings["output"] = os.fspath(folder / settings["output"])
     return SweepFile(subject, options, changes, file.root.get(GRID, {}), settings)
 

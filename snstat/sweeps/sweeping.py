@@ -22,6 +22,7 @@ from snstat.sweeps.stores import opened, require_format
 from snstat.sweeps.subject import MODULE, SAMPLING, SweepSubject
 from snstat.sweeps.theories import Shared
 from snstat.sweeps.threads import run_threads
+from snstat.sweeps.values import listed_values
 
 if TYPE_CHECKING:
     from snstat.experiment.plans import AnyPlan
@@ -77,7 +78,7 @@ class Sweeping:
     def __post_init__(self) -> None:
         """Refuse what the subject does not have."""
         for name in self.set:
-            _, kind = self.subject.named(name)
+            _, kind = self.subject.named(name, "set")
             if kind is not None:
                 raise InvalidValueError("set", name, "a parameter of the subject, not an option")
         twice = [name for name in self.grid.names if name in {**self.options, **self.set}]
@@ -216,13 +217,11 @@ def axes_of(
 ) -> dict[str, Sequence[Any]]:
     """Return the values of the axes `given` by name as lists or ranges, and `seeds` seeds from the
     first one on."""
-    from snstat.sweeps.values import listed_values
-
     found: dict[str, Sequence[Any]] = {}
     for name, values in given.items():
-        own, kind = subject.named(name)
+        own, kind = subject.named(name, "grid")
         if own in found:
-            raise InvalidValueError("over", name, "given once")
+            raise InvalidValueError("grid", name, "given once")
         found[own] = listed_values(own, values, kind)
     if seeds is not None:
         if "seed" in found:

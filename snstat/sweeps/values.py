@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.limits import MAX_THREADS
+from snstat.sweeps.cell import LAYERS
 from snstat.values import real, whole
-from snstat.values.kinds import Kind, Real, Whole
+from snstat.values.kinds import Kind, Name, Real, Whole
 
 # More values of one axis are probably a typing mistake.
 MOST_VALUES = 10**6
-SEEDS = Whole(1, MOST_VALUES)
+# Values of sweeps themselves.
+SEEDS, STEPS = Whole(1, MOST_VALUES), Whole(1, MOST_VALUES)
+THREADS, ROWS = Whole(1, MAX_THREADS), Name(LAYERS)
 LINEAR, LOG = SCALES = ("linear", "log")
 RANGE = "FROM:TO:STEPS, such as 0.8:1.2:9, or FROM:TO:STEPS:log"
 _KEYS = ("from", "to", "steps", "scale")
@@ -28,7 +32,8 @@ def typed_values(name: str, text: str, kind: Kind | None) -> list[Any]:
     if numbers and len(parts) > 1 and (kind is not None or _are_numbers(parts[:2])):
         if len(parts) not in (3, 4):
             raise InvalidValueError(name, text, RANGE)
-        low, high, steps = (real(name, part) for part in parts[:3])
+        low, high = (real(name, part) for part in parts[:2])
+        steps = STEPS.read(f"steps of {name}", parts[2])
         scale = parts[3].strip().lower() if len(parts) > 3 else LINEAR
         return _checked(name, spaced(name, low, high, steps, scale, kind), kind)
     entries = [entry.strip() for entry in text.split(",")]
@@ -56,9 +61,12 @@ def listed_values(name: str, given: Any, kind: Kind | None) -> list[Any]:
             if not (float(low).is_integer() and float(high).is_integer() and low <= high):
                 bound = "a range of whole numbers from the lower to the higher, or one with steps"
                 raise InvalidValueError(name, dict(given), bound)
-            _require_few(name, high - low + 1)
+            if high - low >= MOST_VALUES:
+                what = f"number of values of {name}"
+                raise InvalidValueError(what, high - low + 1, f"at most {MOST_VALUES:,}")
             return _checked(name, list(range(int(low), int(high) + 1)), kind)
-        found = spaced(name, low, high, _number(name, steps), scale, kind)
+        steps = STEPS.check(f"steps of {name}", steps)
+        found = spaced(name, low, high, steps, scale, kind)
         return _checked(name, found, kind)
     if hasattr(given, "tolist"):  # an array of numpy
         given = given.tolist()
@@ -71,19 +79,15 @@ def listed_values(name: str, given: Any, kind: Kind | None) -> list[Any]:
 
 
 def spaced(
-    name: str, low: float, high: float, steps: float, scale: Any, kind: Kind | None
+    name: str, low: float, high: float, steps: int, scale: Any, kind: Kind | None
 ) -> list[Any]:
     """Return `steps` numbers from `low` to `high`, both included, with equal differences, or with
     equal ratios on the scale "log". Those of whole numbers with equal ratios are rounded."""
     if scale not in SCALES:
         raise UnknownNameError(f"scale of {name}", scale, SCALES)
-    if not (float(steps).is_integer() and steps >= 1):
-        raise InvalidValueError(f"steps of {name}", steps, "a whole number of at least 1")
-    _require_few(name, steps)
-    count = int(steps)
-    if count == 1 and low != high:
-        raise InvalidValueError(f"steps of {name}", count, "at least 2 between two values")
-    shares = [step / (count - 1) if count > 1 else 0.0 for step in range(count)]
+    if steps == 1 and low != high:
+        raise InvalidValueError(f"steps of {name}", steps, "at least 2 between two values")
+    shares = [step / (steps - 1) if steps > 1 else 0.0 for step in range(steps)]
     if scale == LOG:
         if not (low > 0 and high > 0):
             raise InvalidValueError(name, min(low, high), "above 0 on the scale log")
@@ -99,17 +103,17 @@ def spaced(
         return [int(value) for value in tidy]
     if isinstance(kind, Whole):
         bound = "a number that gives whole numbers"
-        raise InvalidValueError(f"steps of {name}", count, bound, "or use the scale log")
+        raise InvalidValueError(f"steps of {name}", steps, bound, "or use the scale log")
     return tidy
 
 
-def _require_few(name: str, number: float) -> None:
-    if number > MOST_VALUES:
-        raise InvalidValueError(f"number of values of {name}", number, f"at most {MOST_VALUES:,}")
-
-
 def _checked(name: str, found: list[Any], kind: Kind | None) -> list[Any]:
-    return found if kind is None else [kind.check(name, value) for value in found]
+    if kind is not None:
+        return [kind.check(name, value) for value in found]
+    for value in found:
+        if not isinstance(value, Hashable):  # a list or a table of a file
+            raise InvalidValueError(name, value, "a number, a text, true or false")
+    return found
 
 
 def _are_numbers(parts: Sequence[str]) -> bool:

@@ -104,6 +104,16 @@ weight_gain = { from = 1.0, to = 2.0, steps = 3 }
         ("[grid]\nwidth = 3", "a list of values"),
         ("[grid]\nwidth = [8]\n[more]\na = 1", "table is 'more'"),
         ("grid = 3", "must be a table"),
+        ("[sweep]\noutput = 3", "output is 3, but must be a file name"),
+        ("[sweep]\nzip = 3", "zip is 3, but must be a list of lists of names"),
+        ("[sweep]\nzip = ['width']", "must be a list of lists of names"),
+        ("[sweep]\nzip = [[1]]", "must be a list of strings"),
+        ("[sweep]\ntheory = 'no'", "theory is 'no', but must be true or false"),
+        ("[sweep]\nseeds = true", "seeds is True, but must be a whole number"),
+        ("[sweep]\nthreads = 0", "threads is 0, but must be a whole number from 1"),
+        ("[sweep]\nlayers = 'some'", "layers is 'some', but must be one of all,"),
+        ("[run]\nset = 3", "set is 3, but must be a table"),
+        ("[run]\nwidht = 3", "key of [run] is 'widht'"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(sweep, tmp_path, text, complaint):
@@ -112,6 +122,20 @@ def test_what_is_wrong_with_a_file_is_one_line(sweep, tmp_path, text, complaint)
     code, out, err = sweep(str(path))
     assert (code, out) == (2, "")
     assert complaint in one_complaint(err)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_values_of_parameters_are_plain(sweep, tmp_path):
+    (tmp_path / "net.toml").write_text("""
+input = { channels = 8 }
+parameters = { scale = 1 }
+layers = [{ kind = "dense", width = 8 }]
+""")
+    path = tmp_path / "wrong.toml"
+    path.write_text("[run]\nnetwork = 'net.toml'\n[grid]\nscale = [[1, 2]]")
+    code, out, err = sweep(str(path))
+    assert (code, out) == (2, "")
+    assert "scale is [1, 2], but must be a number, a text, true or false" in one_complaint(err)
 
 
 def test_parameters_of_a_network_file(sweep, tmp_path):
@@ -175,6 +199,15 @@ def test_an_overflow_is_no_theory(sweep):
         (("--over", "width=0"), "from 1 to"),
         (("--over", "width=8", "--over", "width=9"), "given once"),
         (("--over", "width=8", "-w", "9"), "left out where the sweep is over it"),
+        (("--over", "weight-gian=1,2"), "--over is 'weight-gian', but must be one of activation,"),
+        (("--over", "weight-gian=1,2"), "weight_gain, "),
+        (("--over", "width=1,2", "--zip", "width,dept"), "--zip is 'dept', but must be one of"),
+        (
+            ("--over", "width=1,2", "--over", "weight-gain=1:2:3", "--zip", "width,weight-gain"),
+            "must be names of equally many values; width has 2, --weight-gain has 3",
+        ),
+        (("--set", "x=1"), "--set is 'x', but must be one of"),
+        (("--over", "width=1:8:2.5"), "steps of width"),
         (("--over", "seed=1,2", "--seeds", "2"), "left out where the sweep is over seeds"),
         (("--seeds", "0"), "from 1 to"),
         (("--over", "depth=2,3", "--widths", "4,4"), "left out with --widths"),

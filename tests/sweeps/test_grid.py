@@ -57,7 +57,7 @@ def test_values_of_parameters_are_numbers_flags_or_text():
         ("0:2:3:log", "above 0"),
         ("1:2:2:cubic", "scale of width"),
         ("64,,128", "none of them empty"),
-        ("1:1e9:1e9", "at most 1,000,000"),
+        ("1:1e9:1e9", "from 1 to 1000000"),
         ("0", "from 1 to"),
     ],
 )
@@ -73,7 +73,16 @@ def test_listed_values():
     assert listed_values("weight_gain", np.array([1, 2]), gain) == [1.0, 2.0]
     with pytest.raises(UnknownNameError, match="step"):
         listed_values("seed", {"from": 0, "to": 3, "stepp": 1}, KIND["seed"])
-    for wrong in ([], "64", 3, {"from": 1}, {"from": 0.5, "to": 2}, {"from": 3, "to": 1}):
+    for wrong in (
+        [],
+        "64",
+        3,
+        {"from": 1},
+        {"from": 0.5, "to": 2},
+        {"from": 3, "to": 1},
+        {"from": 0, "to": 10**6},
+        {"from": 0, "to": 4, "steps": 2.5},
+    ):
         with pytest.raises(InvalidValueError):
             listed_values("seed", wrong, KIND["seed"])
 
