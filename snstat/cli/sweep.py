@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -204,16 +203,16 @@ def _name_failed(asked: Sweeping, failed: Sequence[Outcome], number: int) -> Non
 def _told(asked: Sweeping, output: str | None) -> None:
     """Print how many cells a sweep has, how long they take, and how much memory."""
     from snstat.sweeps.estimate import estimate
+    from snstat.sweeps.stores import done_in
 
-    # A file that is not there yet is not made.
-    there = output if output is not None and Path(output).exists() else None
-    with asked.opened(there) as store:
-        found = estimate(asked, store.done)
-    done = f", {found.done:,} of them done" if found.done else ""
+    done = frozenset() if output is None else done_in(output, asked.columns)
+    with results_only():
+        found = estimate(asked, done)
+    before = f", {found.done:,} of them done" if found.done else ""
     shape = " × ".join(
         f"{len(axis.values):,} {' and '.join(axis.names)}" for axis in asked.grid.axes
     )
-    lines = [f"{count(len(asked.grid), 'cell')}{done}" + (f": {shape}" if shape else "")]
+    lines = [f"{count(len(asked.grid), 'cell')}{before}" + (f": {shape}" if shape else "")]
     if found.left:
         lines.append(f"about {duration(found.seconds)} on {count(asked.workers, 'thread')}")
         lines.append(f"about {found.bytes / 2**20:,.0f} MiB of memory at once")

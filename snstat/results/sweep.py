@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +90,7 @@ def sweep_of_columns(names: tuple[str, ...], columns: list[Any], over: tuple[str
     arrays = {}
     for name, values in zip(names, columns, strict=True):
         if name in WORDS:  # which may look like numbers
-            texts = ["" if value is None else str(value) for value in values]
-            arrays[name] = np.array(texts, dtype=object)
+            arrays[name] = _texts(values)
         else:
             arrays[name] = column_of(values)
     return Sweep(arrays, over)
@@ -101,17 +101,25 @@ def column_of(values: tuple[Any, ...]) -> npt.NDArray[Any]:
     as text, empty where missing."""
     there = [value for value in values if value is not None and value != ""]
     if any(isinstance(value, bool) for value in there):
-        return np.array([_text(value) for value in values], dtype=object)
+        return _texts(values)
     try:
         numbers = [
             float("nan") if value is None or value == "" else float(value) for value in values
         ]
-    except (TypeError, ValueError):
-        return np.array([_text(value) for value in values], dtype=object)
+    except (TypeError, ValueError, OverflowError):
+        return _texts(values)
     return np.array(numbers)
 
 
-def _text(value: Any) -> str:
+def _texts(values: Sequence[Any]) -> npt.NDArray[Any]:
+    return np.array([as_text(value) for value in values], dtype=object)
+
+
+def as_text(value: Any) -> str:
+    """Return a value as the tables of sweeps hold it as text: with full precision, and empty where
+    it is missing or not finite."""
+    if type(value) is float:  # most are
+        return repr(value) if math.isfinite(value) else ""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -9,30 +9,18 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 from snstat.disk.atomic import whole_file, writing_error
-from snstat.errors import InputFileError, OutputFileError
-from snstat.sweeps.cell import VERSION, Outcome
+from snstat.sweeps.cell import Outcome
+from snstat.sweeps.csv_blocks import Block, blocks_of
 from snstat.sweeps.store import summed_up
 from snstat.sweeps.text import csv_row
 
 # Bytes that are copied at once.
 _BLOCK = 2**22
-
-
-@dataclass(slots=True)
-class Block:
-    """Where the lines of a cell are in the file: from byte `first` to `end`, the last of them from
-    `last` on."""
-
-    key: str
-    first: int
-    last: int
-    end: int
 
 
 class CsvStore:
@@ -44,85 +32,18 @@ class CsvStore:
 
     def __init__(self, path: str, columns: Sequence[str]) -> None:
         self.path, self.columns = path, tuple(columns)
-        self.blocks: dict[str, Block] = {}
-        header = csv_row(self.columns)
         try:
+            self.blocks, others = blocks_of(path, self.columns)
             if not Path(path).exists() or Path(path).stat().st_size == 0:
                 with whole_file(path) as file:
-                    file.write(header)
-            else:
-                self._scan(header.encode())
+                    file.write(csv_row(self.columns))
+            elif others:
+                self._rewrite(self.blocks.values())
             self._file: IO[bytes] = open(path, "r+b", buffering=0)  # noqa: PTH123, SIM115
             self._end = self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise writing_error(path, error) from None
         self.done = frozenset(self.blocks)
-
-    def _scan(self, header: bytes) -> None:
-        """Find the blocks of the file; without those that failed or are not whole, if any."""
-        kept: dict[str, Block] = {}
-        dropped = False
-        with open(self.path, "rb") as file:  # noqa: PTH123
-            first = file.readline()
-            if first != header:
-                self._complain(first, header)
-            position, block, whole = len(first), None, True
-            last_line = b""
-            for line in file:
-                key, _, _ = line.partition(b",")
-                name = key.decode("ascii", "replace")
-                if block is None or block.key != name:
-                    if block is not None:
-                        dropped |= not self._keep(kept, block, last_line)
-                    block = Block(name, position, position, position)
-                block.last, position = position, position + len(line)
-                block.end, last_line = position, line
-                whole = line.endswith(b"\n")
-            if block is not None:
-                complete = whole and self._is_whole(last_line)
-                dropped |= not (complete and self._keep(kept, block, last_line))
-        self._require_version(kept)
-        self.blocks = kept
-        if dropped:
-            self._rewrite(kept.values())
-
-    def _keep(self, kept: dict[str, Block], block: Block, last_line: bytes) -> bool:
-        """Add a block unless its cell failed, or is there twice; return whether it was added."""
-        failed = not last_line.rstrip(b"\r\n").endswith(b",") or block.key in kept
-        if not failed:
-            kept[block.key] = block
-        return not failed
-
-    def _is_whole(self, line: bytes) -> bool:
-        """Return whether a line is the last one of its cell: that of its last layer, or of an
-        error."""
-        try:
-            (cells,) = csv.reader([line.decode("utf-8", "replace")])
-        except (csv.Error, ValueError):
-            return False
-        if len(cells) != len(self.columns):
-            return False
-        row = dict(zip(self.columns, cells, strict=True))
-        return bool(row["error"]) or (row["layer"] != "" and row["layer"] == row["layers"])
-
-    def _complain(self, first: bytes, header: bytes) -> None:
-        """Raise InputFileError for a file with another first line."""
-        if not first.startswith(b"cell,"):
-            reason = "exists and is not a table of a sweep"
-            raise OutputFileError(self.path, reason, "use another -o")
-        own, other = (set(line.decode("utf-8", "replace").split(",")) for line in (header, first))
-        names = ", ".join(sorted(own ^ other)) or "the order"
-        reason = f"holds a sweep with other columns ({names})"
-        raise InputFileError(self.path, reason, "use another -o, or remove the file")
-
-    def _require_version(self, kept: dict[str, Block]) -> None:
-        """Raise InputFileError for cells of another version, which would be mixed with these."""
-        for key in kept:
-            version, _, _ = key.partition("-")
-            if version != VERSION:
-                reason = f"holds cells of snstat {version}, and this is {VERSION}"
-                remedy = f"use another -o, or go on with: pip install 'snstat=={version}.*'"
-                raise InputFileError(self.path, reason, remedy)
 
     def _rewrite(self, blocks: Iterable[Block]) -> None:
         """Write the file again with these blocks only, in this order; it changes as a whole."""

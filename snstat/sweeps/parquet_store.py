@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.disk.atomic import whole_file, writing_error
 from snstat.errors import InputFileError, SnstatError
+from snstat.results.sweep import WORDS, as_text
 from snstat.sweeps.cell import SCHEMA, VERSION, Outcome
-from snstat.sweeps.store import rows_of, summed_up
+from snstat.sweeps.store import require_columns, require_version, rows_of, summed_up
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PARTS = ".parts"
-_WORDS = ("cell", "name", "verdict", "error")
 _COUNTS = ("layers", "layer")
+# Whole numbers up to here are floats too.
+_EXACT = 2**53
 _META = b"snstat.sweep"
+_OWN = {_META: f"{SCHEMA} {VERSION}".encode()}
 
 
 def load_pyarrow() -> Any:
@@ -44,55 +47,17 @@ class ParquetStore:
     def __init__(self, path: str, columns: Sequence[str]) -> None:
         self.pa, self.pq = load_pyarrow()
         self.path, self.columns = path, tuple(columns)
-        self.folder = Path(f"{path}{PARTS}")
+        self.folder = _folder(path)
         self._numbers = frozenset(self.columns[self.columns.index("name") + 1 : -2])
-        self._number = 0
-        known: set[str] = set()
         try:
-            for part in self._files():
-                known |= self._keys(part)
+            self.done = keys_in(path, columns)
+            parts = _parts(path)
+            self._number = 1 + int(parts[-1].stem.rpartition("-")[2]) if parts else 0
             self.folder.mkdir(exist_ok=True)
             for leftover in self.folder.glob(".*"):  # of a process that was killed
                 leftover.unlink()
         except OSError as error:
             raise writing_error(path, error) from None
-        self.done = frozenset(known)
-
-    def _files(self) -> list[Path]:
-        """Return the file, if there is one, and the parts in their order."""
-        whole = Path(self.path)
-        parts = sorted(self.folder.glob("part-*.parquet")) if self.folder.is_dir() else []
-        if parts:
-            self._number = 1 + int(parts[-1].stem.rpartition("-")[2])
-        return [*([whole] if whole.exists() else []), *parts]
-
-    def _keys(self, part: Path) -> set[str]:
-        """Return the cells of a file that did not fail.
-
-        Raises InputFileError for a file that is no table of this sweep, or of another version.
-        """
-        try:
-            file = self.pq.ParquetFile(part)
-            found, meta = file.schema_arrow.names, file.schema_arrow.metadata or {}
-            columns = file.read(columns=["cell", "error"]) if _META in meta else None
-        except (self.pa.ArrowException, OSError, KeyError) as error:
-            words = " ".join(str(error).split())
-            raise InputFileError(
-                part, f"is not a table of a sweep ({words})", "use another -o"
-            ) from None
-        if columns is None:
-            raise InputFileError(part, "is not a table of a sweep", "use another -o")
-        version = meta[_META].decode("utf-8", "replace").rpartition(" ")[2]
-        if version != VERSION:
-            reason = f"holds cells of snstat {version}, and this is {VERSION}"
-            remedy = f"use another -o, or go on with: pip install 'snstat=={version}.*'"
-            raise InputFileError(part, reason, remedy)
-        if set(found) != set(self.columns):
-            names = ", ".join(sorted(set(found) ^ set(self.columns)))
-            reason = f"holds a sweep with other columns ({names})"
-            raise InputFileError(part, reason, "use another -o, or remove the file")
-        cells, errors = (columns[name].to_pylist() for name in ("cell", "error"))
-        return {cell for cell, error in zip(cells, errors, strict=True) if not error}
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Add a part with some cells, and wait until it is on the disk. Raises OutputFileError."""
@@ -106,19 +71,23 @@ class ParquetStore:
 
     def _table(self, rows: Sequence[Sequence[Any]]) -> pa.Table:
         """Return rows as a table. Options are numbers if all of their values are, else texts."""
-        arrays = []
-        for name, values in zip(self.columns, zip(*rows, strict=True), strict=True):
-            arrays.append(
-                self.pa.array([_plain(value) for value in values], self._type(name, values))
-            )
-        return self.pa.table(arrays, schema=self._schema([array.type for array in arrays]))
+        columns = zip(self.columns, zip(*rows, strict=True), strict=True)
+        arrays = [self._array(name, values) for name, values in columns]
+        return self.pa.table(arrays, names=self.columns, metadata=_OWN)
 
-    def _schema(self, types: Sequence[Any]) -> pa.Schema:
-        fields = list(zip(self.columns, types, strict=True))
-        return self.pa.schema(fields, metadata={_META: f"{SCHEMA} {VERSION}".encode()})
+    def _array(self, name: str, values: Sequence[Any]) -> pa.Array:
+        kind = self._type(name, values)
+        converts: dict[Any, Callable[[Any], Any]] = {
+            self.pa.string(): as_text,
+            self.pa.float64(): float,
+        }
+        if kind in converts:
+            convert = converts[kind]
+            values = [None if value is None else convert(value) for value in values]
+        return self.pa.array(values, kind)
 
     def _type(self, name: str, values: Sequence[Any]) -> Any:
-        if name in _WORDS:
+        if name in WORDS:
             return self.pa.string()
         if name in _COUNTS:
             return self.pa.int64()
@@ -129,18 +98,32 @@ class ParquetStore:
             return self.pa.null()
         if all(isinstance(value, bool) for value in there):
             return self.pa.bool_()
-        if all(isinstance(value, int) and value >= 0 for value in there):
-            return self.pa.uint64()
-        if all(isinstance(value, int | float) for value in there):
-            return self.pa.float64()
-        return self.pa.string()
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in there):
+            return self.pa.string()
+        whole = [value for value in there if isinstance(value, int)]
+        low, high = min(whole, default=0), max(whole, default=0)
+        if len(whole) < len(there):
+            exact = low >= -_EXACT and high <= _EXACT
+            return self.pa.float64() if exact else self.pa.string()
+        if low >= 0:
+            return self.pa.uint64() if high < 2**64 else self.pa.string()
+        return self.pa.int64() if low >= -(2**63) and high < 2**63 else self.pa.string()
 
     def _all(self) -> pa.Table | None:
         """Return the rows of all files, None without any."""
-        tables = [self.pq.read_table(part) for part in self._files()]
+        tables = [self.pq.read_table(part) for part in _files(self.path)]
         if not tables:
             return None
-        return self.pa.concat_tables(tables, promote_options="permissive")
+        columns = []
+        for name in self.columns:
+            found = [table[name] for table in tables]
+            if len({column.type for column in found}) > 1:  # the kinds of values differ
+                values = [value for column in found for value in column.to_pylist()]
+                columns.append(self._array(name, values))
+            else:
+                chunks = [chunk for column in found for chunk in column.chunks]
+                columns.append(self.pa.chunked_array(chunks, found[0].type))
+        return self.pa.table(columns, names=self.columns)
 
     def finish(self, keys: Iterable[str]) -> None:
         """Make one file of the parts, with the cells `keys` in this order, before all others."""
@@ -159,12 +142,11 @@ class ParquetStore:
         chosen = set(order)
         order += [key for key in places if key not in chosen]
         rows = [row for key in order for row in places[key]]
-        if len(self._files()) == 1 and rows == list(range(len(cells))):
+        if len(_files(self.path)) == 1 and rows == list(range(len(cells))):
             shutil.rmtree(self.folder, ignore_errors=True)
             if Path(self.path).exists():
                 return
-        meta = {_META: f"{SCHEMA} {VERSION}".encode()}
-        table = table.take(rows).replace_schema_metadata(meta)
+        table = table.take(rows).replace_schema_metadata(_OWN)
         with whole_file(self.path, binary=True) as file:
             self.pq.write_table(table, file)
             file.flush()
@@ -190,7 +172,7 @@ class ParquetStore:
     @property
     def rows(self) -> int:
         """The number of rows."""
-        return sum(self.pq.ParquetFile(part).metadata.num_rows for part in self._files())
+        return sum(self.pq.ParquetFile(part).metadata.num_rows for part in _files(self.path))
 
     def close(self) -> None:
         """Remove an empty folder of parts."""
@@ -198,8 +180,48 @@ class ParquetStore:
             self.folder.rmdir()
 
 
-def _plain(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+def keys_in(path: str, columns: Sequence[str]) -> frozenset[str]:
+    """Return the cells of the file at `path` and of its parts that did not fail.
+
+    Raises InputFileError for a file that is no table of this sweep, or of another version.
+    """
+    return frozenset(key for part in _files(path) for key in _keys(part, columns))
+
+
+def _folder(path: str) -> Path:
+    return Path(f"{path}{PARTS}")
+
+
+def _parts(path: str) -> list[Path]:
+    """Return the parts of the file at `path` in their order."""
+    return sorted(_folder(path).glob("part-*.parquet"))
+
+
+def _files(path: str) -> list[Path]:
+    """Return the file, if there is one, and its parts."""
+    whole = Path(path)
+    return [*([whole] if whole.exists() else []), *_parts(path)]
+
+
+def _keys(part: Path, columns: Sequence[str]) -> Iterator[str]:
+    """Yield the cells of a file that did not fail. See `keys_in`."""
+    pa, pq = load_pyarrow()
+    try:
+        file = pq.ParquetFile(part)
+        found, meta = file.schema_arrow.names, file.schema_arrow.metadata or {}
+        table = file.read(columns=["cell", "error"]) if _META in meta else None
+    except (pa.ArrowException, OSError, KeyError) as error:
+        words = " ".join(str(error).split())
+        raise InputFileError(
+            part, f"is not a table of a sweep ({words})", "use another -o"
+        ) from None
+    if table is None:
+        raise InputFileError(part, "is not a table of a sweep", "use another -o")
+    require_version(part, meta[_META].decode("utf-8", "replace").rpartition(" ")[2])
+    if set(found) != set(columns):
+        require_columns(part, columns, found)
+    cells, errors = (table[name].to_pylist() for name in ("cell", "error"))
+    yield from (cell for cell, error in zip(cells, errors, strict=True) if not error)
 
 
 def read_parquet(

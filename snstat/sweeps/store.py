@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from snstat.errors import InputFileError
 from snstat.results import GRADIENT
-from snstat.sweeps.cell import Outcome
+from snstat.sweeps.cell import VERSION, Outcome
 
 
 class Store(Protocol):
@@ -89,3 +91,18 @@ def summed_up(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, An
     gradient there is 1, and that of the input is by how much it grows on the way back."""
     of_gradient = {name: first[name] for name in first if name.startswith(f"{GRADIENT}_")}
     return {**last, **of_gradient}
+
+
+def require_columns(path: str | os.PathLike[str], own: Sequence[str], other: Sequence[str]) -> None:
+    """Raise InputFileError, which tells how the columns of a sweep and of a file differ."""
+    names = ", ".join(sorted({*own} ^ {*other})) or "the order"
+    reason = f"holds a sweep with other columns ({names})"
+    raise InputFileError(path, reason, "use another -o, or remove the file")
+
+
+def require_version(path: str | os.PathLike[str], version: str) -> None:
+    """Raise InputFileError for cells of another version, which would be mixed with these."""
+    if version != VERSION:
+        reason = f"holds cells of snstat {version}, and this is {VERSION}"
+        remedy = f"use another -o, or go on with: pip install 'snstat=={version}.*'"
+        raise InputFileError(path, reason, remedy)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InputFileError, InvalidValueError
 from snstat.sweeps.store import MemoryStore, Store
 
 CSV, PARQUET = SUFFIXES = (".csv", ".parquet")
@@ -26,6 +26,22 @@ def opened(path: str | os.PathLike[str] | None, columns: Sequence[str]) -> Store
     from snstat.sweeps.csv_store import CsvStore
 
     return CsvStore(os.fspath(path), columns)
+
+
+def done_in(path: str | os.PathLike[str], columns: Sequence[str]) -> frozenset[str]:
+    """Return the keys of the cells that the file at `path` has, as its store would; nothing is
+    written. Raises SnstatError as the store does."""
+    name = os.fspath(path)
+    try:
+        if require_format(path) == PARQUET:
+            from snstat.sweeps.parquet_store import keys_in
+
+            return keys_in(name, columns)
+        from snstat.sweeps.csv_blocks import blocks_of
+
+        return frozenset(blocks_of(name, columns)[0])
+    except OSError as error:
+        raise InputFileError(name, f"cannot be read ({error.strerror})") from None
 
 
 def require_format(path: str | os.PathLike[str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from snstat.errors import escaped
+from snstat.results.sweep import as_text
 
 _QUOTED = frozenset(',"\n\r')
 
@@ -18,13 +18,7 @@ def csv_row(values: Iterable[Any], end: str = "\n") -> str:
 
 def field(value: Any) -> str:
     """Return a value as CSV holds it. Missing and infinite numbers are empty."""
-    if type(value) is float:
-        return repr(value) if math.isfinite(value) else ""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        value = " ".join(map(str, value))
-    text = escaped(str(value))
+    if type(value) is float:  # most are, and need no quotes
+        return as_text(value)
+    text = escaped(as_text(value))
     return f'"{text.replace(chr(34), chr(34) * 2)}"' if _QUOTED & set(text) else text

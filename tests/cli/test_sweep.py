@@ -11,6 +11,7 @@ import pytest
 
 import snstat
 from tests.robustness.processes import call, one_complaint
+from tests.sweeps.grids import times
 
 SMALL = ("-d", "3", "-b", "4", "-t", "2")
 AXES = ("--over", "width=8,16", "--over", "weight-gain=1:2:3", "--seeds", "2")
@@ -261,7 +262,35 @@ def test_a_dry_run_runs_nothing(sweep, tmp_path):
     before = (tmp_path / "out.csv").read_bytes()
     out = sweep("-a", "relu", *SMALL, *AXES, "-o", path, "--dry-run")[1]
     assert out == "12 cells, 12 of them done: 2 width × 3 weight_gain × 2 seed\n"
-    assert (tmp_path / "out.csv").read_bytes() == before
+    # A last line that is not whole is left to the sweep that goes on.
+    (tmp_path / "out.csv").write_bytes(before[:-2])
+    seen = times(tmp_path)
+    out = sweep("-a", "relu", *SMALL, *AXES, "-o", path, "--dry-run")[1]
+    assert out.startswith("12 cells, 11 of them done: ")
+    assert times(tmp_path) == seen
+    assert (tmp_path / "out.csv").read_bytes() == before[:-2]
+
+
+def test_a_dry_run_tells_of_other_files(sweep, tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("a,b\n")
+    code, out, err = sweep("--over", "width=8", "-o", str(path), "--dry-run")
+    assert (code, out) == (2, "")
+    assert "exists and is not a table of a sweep" in one_complaint(err)
+    path.unlink()
+    path.mkdir()
+    assert "cannot be read" in one_complaint(sweep("-o", str(path), "--dry-run")[2])
+
+
+def test_what_the_users_code_prints_in_a_dry_run_is_no_result(sweep, monkeypatch):
+    def run(_cell):
+        sys.stdout.write("loaded\n")
+
+    monkeypatch.setattr("snstat.sweeps.estimate.run_cell", run)
+    code, out, err = sweep("-a", "relu", *SMALL, "--over", "width=8,16", "--dry-run")
+    assert (code, out.splitlines()[0]) == (0, "2 cells: 2 width")
+    assert "loaded" not in out
+    assert "loaded" in err
 
 
 def test_progress_without_a_terminal(sweep, monkeypatch, tmp_path):

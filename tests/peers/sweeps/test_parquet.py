@@ -10,7 +10,8 @@ import pytest
 
 import snstat
 from snstat.errors import InputFileError, SnstatError
-from tests.sweeps.grids import AXES, SMALL
+from tests.robustness.processes import call
+from tests.sweeps.grids import AXES, SMALL, times
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytestmark = pytest.mark.peers
@@ -91,6 +92,46 @@ def test_failed_cells_are_tried_again(tmp_path, whole, monkeypatch):
     found, ran = swept(path)
     assert ran == 4
     same(found, whole[1])
+
+
+NET = """
+input = { channels = 8 }
+parameters = { scale = 1 }
+layers = [{ kind = "residual", scale = "=scale", layers = [{ kind = "dense", width = 8 }] }]
+"""
+KINDS = [2, "a\tb", True, 0.5, 2**70, -1, 10**400]
+
+
+@pytest.mark.parametrize("values", [KINDS, [1, 2.5], [1, -1], [1, 2**70, 0.5], [2, True, False]])
+@pytest.mark.parametrize("flushed", [1, 64])
+def test_values_of_any_kind(tmp_path, monkeypatch, values, flushed):
+    """Parts and whole files hold each kind by itself, or several, and the table is that of CSV."""
+    monkeypatch.setattr("snstat.sweeps.sweeping.FLUSH_CELLS", flushed)
+    net, path = tmp_path / "net.toml", tmp_path / "out.parquet"
+    net.write_text(NET)
+    options = {"batch": 4, "trials": 1, "threads": 1}
+    snstat.sweep(net, {"scale": values[:1]}, output=path, **options)
+    mine = snstat.sweep(net, {"scale": values}, output=path, **options)
+    other = snstat.sweep(net, {"scale": values}, output=tmp_path / "out.csv", **options)
+    assert mine.last.sum() == len(values)
+    if mine["scale"].dtype == object:  # lines of CSV have no control characters
+        mine["scale"][:] = [text.replace("\t", "\\t") for text in mine["scale"]]
+    same(mine, other)
+
+
+def test_a_dry_run_writes_nothing(tmp_path, whole, capsysbinary):
+    path, parts = tmp_path / "out.parquet", tmp_path / "out.parquet.parts"
+    shutil.copy(whole[0], path)
+    parts.mkdir()
+    shutil.copy(whole[0], parts / "part-000000.parquet")
+    (parts / ".part-000001.parquet.x.part").write_bytes(b"PAR1")
+    before = times(tmp_path)
+    asked = ("-a", "relu", "-d", "3", "-b", "4", "-t", "2", "--backward", "--dry-run", "-o", path)
+    asked += ("--over", "width=8,16,32", "--over", "weight-gain=1,1.5", "--seeds", "2")
+    code, out, err = call(capsysbinary, "sweep", *map(str, asked))
+    assert (code, err) == (0, "")
+    assert out.decode().startswith("12 cells, 8 of them done: ")
+    assert times(tmp_path) == before
 
 
 def test_an_edited_grid_and_other_sweeps(tmp_path, whole):
