@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from snstat.results import Check
 
 BASELINES = "snstat_baselines"
@@ -20,6 +22,8 @@ UPDATE = "--snstat-update"
 MARKER = "snstat(**options): options of all checks that the fixture `snstat` makes in this test"
 # Of a name; others are not in names of files everywhere.
 NOT_IN_FILES = re.compile(r"[^\w.=\[\]-]+")
+# The rule that compares with a baseline.
+DRIFT = "SN701"
 # Options of a comparison.
 COMPARING = ("select", "ignore", "same_seed")
 # File of a baseline -> the test that it belongs to.
@@ -74,11 +78,20 @@ class Networks:
 
         The baseline is in the folder snstat_baselines beside the test, in a file with the names of
         its module, the test, and `name`, for tests with several baselines. `pytest
-        --snstat-update` writes it. Other rules are judged only if `select` names them.
+        --snstat-update` writes it. SN701 is judged whatever `select` and `ignore` are, and other
+        rules only if `select` names them. A `baseline` of a marker is for other checks.
         """
         __tracebackhide__ = True
+        if "baseline" in options:
+            pytest.fail(
+                f"unchanged takes no baseline, not {options['baseline']!r}, because it has its own;"
+                " write snstat(..., baseline=FILE)",
+                pytrace=False,
+            )
         path = self._baseline(name)
-        settings = {"select": ("SN701",), **self._options, **options}
+        settings = self._options | options
+        settings.pop("baseline", None)
+        settings |= _rules(settings.get("select", ()), settings.get("ignore", ()))
         if self._node.config.getoption(UPDATE):
             return _write(path, activation, depth, settings)
         if not path.exists():
@@ -98,6 +111,15 @@ class Networks:
         if owner != node.nodeid:
             pytest.fail(f"{path} is the baseline of {owner}; give this test another name")
         return path
+
+
+def _rules(select: str | Iterable[str], ignore: str | Iterable[str]) -> dict[str, Any]:
+    """Return options that select and ignore the same rules, except that SN701 is selected."""
+    from snstat.checks.rules import choose, pages
+
+    selected, ignored = ([own] if isinstance(own, str) else list(own) for own in (select, ignore))
+    left = choose(ignore=ignored, among=pages())
+    return {"select": [DRIFT, *selected], "ignore": sorted(pages().keys() - left - {DRIFT})}
 
 
 def _write(path: Path, activation: Any, depth: int | None, settings: dict[str, Any]) -> Check:

@@ -118,6 +118,47 @@ def test_baselines_are_written_and_compared(session, pytester, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        "select=('SN101',)",
+        "select='SN101'",
+        "ignore=('SN7',)",
+        "ignore='baseline-drift'",
+        "select='SN701', ignore='SN701'",
+        "baseline='none.json'",
+    ],
+)
+def test_the_baseline_is_compared_whatever_a_marker_selects(session, monkeypatch, options):
+    text = UNCHANGED.replace(SMALL, f"{SMALL}, {options}")
+    monkeypatch.setenv("GAIN", "1.4142")
+    assert session("--snstat-update", test_kept=text)[0] == 0
+    code, told = session()
+    assert code == 0, told
+    monkeypatch.setenv("GAIN", "1.2")
+    assert session()[1].count("SN701 baseline-drift") == 2
+
+
+def test_unchanged_judges_the_rules_that_are_selected_and_no_others(session):
+    text = f"""
+        import pytest
+
+        @pytest.mark.parametrize("options", [{{}}, {{"select": "SN1"}}, {{"select": ("SN2",)}}])
+        def test_quiet(snstat, options):
+            snstat.unchanged("relu", 8, {SMALL}, weight_gain=0.3, **options)
+
+        @pytest.mark.snstat(select=("SN1",), ignore=("SN701", "SN101"))
+        def test_ignored(snstat):
+            snstat.unchanged("relu", 8, {SMALL}, weight_gain=0.3)
+    """
+    assert session("--snstat-update", test_a=text)[0] == 0
+    told = session()[1]
+    assert "2 failed, 2 passed" in told
+    assert "SN101 signal-vanishes" in told
+    assert "SN201 gradient-vanishing" in told
+    assert "SN701" not in told
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         (
@@ -135,6 +176,10 @@ def test_baselines_are_written_and_compared(session, pytester, monkeypatch):
         (
             "def test_a(snstat):\n    for _ in 'ab':\n        snstat.unchanged(width=8, depth=1)",
             "this test has two baselines called ''",
+        ),
+        (
+            "def test_a(snstat):\n    snstat.unchanged(width=8, depth=1, baseline='a.json')",
+            "unchanged takes no baseline, not 'a.json', because it has its own; write snstat(",
         ),
         (
             SAME_FILE,
