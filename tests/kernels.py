@@ -33,15 +33,6 @@ def main() -> None:
         tensor = np.ones((2, 3, 4), dtype)
         measure(tensor, "SPU")
         square_norm(tensor)
-    image = Network.read(
-        {
-            "input": {"channels": 2, "grid": [3]},
-            "layers": [{"kind": "conv", "channels": 2, "kernel": 3}],
-        }
-    )
-    for dtype in ("float32", "float64"):
-        pixels = DrawnInputs("normal", 6, 3, 0.0, 1.0)
-        sample_network(image, pixels, trials=2, seed=0, dtype=dtype, sampler="dense", backward=True)
     network, inputs = Network.of(Stack.build("tanh", 2, 4)), DrawnInputs("normal", 4, 3, 0.0, 1.0)
     turned = Network.of(Stack.build("tanh", 2, 8, init="orthogonal", bias_std=0.1))
     wide = DrawnInputs("normal", 8, 3, 0.0, 1.0)

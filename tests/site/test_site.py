@@ -13,7 +13,6 @@ import yaml
 
 from snstat.checks.rules import catalogue
 from snstat.cli import COMMANDS, group
-from snstat.cli.help import meanings
 from snstat.cli.picture import KINDS as PICTURE_KINDS
 from snstat.layers.registry import KINDS
 from tests.site import assemble, gallery, hooks
@@ -42,14 +41,20 @@ def test_each_command_kind_and_rule_has_a_page(pages):
 def test_the_page_of_a_command_has_all_options_with_their_meaning(name):
     page = command_page(name)
     command = group.get_command(click.Context(group), name)
-    ctx = click.Context(command)
-    shown = [
-        f"`{flags}`\n:   {escaped(text)}"
-        for _, options in command.groups(ctx)
-        for flags, text in meanings(ctx, options)
-    ]
-    assert len(shown) > 2
-    assert [entry for entry in shown if entry not in page] == []
+    given = [own for own in command.params if isinstance(own, click.Option) and not own.hidden]
+    assert given
+    # The list of flags, in backticks, then the help; what markdown would read as markup is escaped.
+    entries = re.findall(r"^`(-.*)`\n:   (.*)$", page, re.MULTILINE)
+    shown = {
+        flag: meaning.replace("\\", "")
+        for flags, meaning in entries
+        for flag in re.findall(r"(?<![\w-])--?[a-z][\w-]*", flags)
+    }
+    for own in given:
+        for flag in (*own.opts, *own.secondary_opts):
+            assert shown.get(flag, "").startswith(own.help), flag
+    assert {"-h", "--help"} < shown.keys()
+    assert len(entries) == len(given) + 2
     assert command.help.split("\n\n")[0].split()[0] in page
 
 
@@ -88,13 +93,42 @@ def test_the_menu_has_all_pages(tmp_path):
     assert len(named) == len(set(named))
 
     assert set(named) == there
+    (measured,) = (entry["Measured"] for entry in found["nav"] if "Measured" in entry)
+    assert {page for page in there if page.startswith("docs/benchmarks")} <= set(measured)
     assert (folder / "examples" / "networks" / "prenorm.toml").exists()
 
 
 def test_addresses_come_from_the_environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("SNSTAT_SITE", "https://example.org/snstat/")
+    addresses = {
+        "SNSTAT_SITE": "https://example.org/a/",
+        "SNSTAT_REPOSITORY": "https://example.org/b",
+    }
+    for name, address in addresses.items():
+        monkeypatch.setenv(name, address)
     found = assemble.configuration(tmp_path)
-    assert (found["site_url"], found["repo_url"]) == ("https://example.org/snstat/", "")
+    assert [found["site_url"], found["repo_url"]] == list(addresses.values())
+    for name in addresses:
+        monkeypatch.delenv(name)
+    found = assemble.configuration(tmp_path)
+    assert [found["site_url"], found["repo_url"]] == ["", ""]
+
+
+def test_the_workflow_sets_the_addresses():
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/docs.yml").read_text("utf-8"))
+    given = {
+        "github.server_url": "https://github.com",
+        "github.repository": "someone/snstat",
+        "github.repository_owner": "someone",
+        "github.event.repository.name": "snstat",
+    }
+    found = {
+        name: re.sub(r"\$\{\{ (\S+) \}\}", lambda match: given[match[1]], text)
+        for name, text in workflow["jobs"]["build"]["env"].items()
+    }
+    assert found == {
+        "SNSTAT_REPOSITORY": "https://github.com/someone/snstat",
+        "SNSTAT_SITE": "https://someone.github.io/snstat/",
+    }
 
 
 def test_a_broken_link_is_found(tmp_path, monkeypatch):
