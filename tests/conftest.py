@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one seed, one hypothesis profile, and no settings of the terminal."""
+"""For all tests: their order, one seed, one hypothesis profile, and no settings of the terminal."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ hypothesis.settings.register_profile(
     "snstat", derandomize=True, deadline=None, database=None, max_examples=50
 )
 hypothesis.settings.load_profile("snstat")
+
+
+# These run other processes for up to half a minute each.
+LONG = {"docs", "packaging", "examples"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first: what is left at the end is short, so no worker waits long."""
+    items.sort(key=lambda item: LONG.isdisjoint(mark.name for mark in item.iter_markers()))
 
 
 @pytest.fixture(autouse=True)

@@ -68,3 +68,9 @@ def test_make_test_includes_all_but_large_downloads_and_long_runs() -> None:
     assert outside == {
         "test-minimum", "test-peers", "test-frameworks", "test-laws", "test-random",
     }  # fmt: skip
+
+
+def test_the_longest_tests_start_first(request: pytest.FixtureRequest) -> None:
+    marks = [{mark.name for mark in item.iter_markers()} for item in request.session.items]
+    last = [not own & {"docs", "packaging", "examples"} for own in marks]
+    assert last == sorted(last)
