@@ -25,6 +25,9 @@ ORDER = (
     "Output",
     OTHER,
 )
+# Text is wrapped with this in the place of hyphens, so that no line ends within --weight-gain.
+_UNBROKEN = str.maketrans("-", "\u2011")
+_HYPHENS = str.maketrans("\u2011", "-")
 # What click makes of a default in words: brackets in brackets.
 _WORDS = re.compile(r"\[default: \((.*?)\)\]$")
 
@@ -46,8 +49,30 @@ def _help_option(name: str, words: str) -> click.Option:
     )
 
 
+class _Formatter(click.HelpFormatter):
+    """Wraps texts at spaces alone."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.translate(_UNBROKEN))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        unbroken = [(term, text.translate(_UNBROKEN)) for term, text in rows]
+        super().write_dl(unbroken, col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().translate(_HYPHENS)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class Explained(click.Command):
     """A command with a short and a whole help."""
+
+    context_class = _Context
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         settings["add_help_option"] = False

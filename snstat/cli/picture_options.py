@@ -28,7 +28,8 @@ def picture_options(function: Function) -> Function:
                 type=Value(Name(KINDS)),
                 default="trajectory",
                 show_default=True,
-                help="What to draw.",
+                metavar="KIND",
+                help=f"What to draw: {', '.join(KINDS)}.",
             ),
             click.option(
                 "--map",
@@ -89,7 +90,7 @@ def picture_options(function: Function) -> Function:
                 "--dpi",
                 type=REAL,
                 default=200.0,
-                show_default=True,
+                show_default="200",
                 metavar="N",
                 help="Dots per inch of a PNG.",
             ),

@@ -57,13 +57,13 @@ Examples:
   snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot -a selu,relu,tanh --backward -o run.html
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
-  snstat plot --kind phase -a tanh --weight-gain 0.5:3 --bias-std 0:1 -o phase.pdf
+  snstat plot --kind phase --weight-gain 0.5:3 --bias-std 0:1 -o phase.pdf
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
-  snstat plot widths.csv --x width --y gradient --hue weight-gain -o widths.png
+  snstat plot widths.csv --x width --y gradient -o widths.png
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot before.json after.json --kind difference -o difference.svg
-  snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
+  snstat plot run.json --kind histogram --style dark -o - -f png > run.png"""
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
@@ -71,7 +71,7 @@ Examples:
     "saved",
     nargs=-1,
     type=FileName(),
-    metavar="[FILE.toml | package.module:name | RUN.json ... | -]",
+    metavar="[FILE.toml | package.module:name | RUN.json ... | SWEEP.csv | -]",
 )
 @picture_options
 @sweep_parts
@@ -107,9 +107,10 @@ def command(
     dots: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Draw a saved result of `snstat propagate`, or a run with the same options made now.
+    """Draw saved results of `snstat propagate`, a table of `snstat sweep`, or a run made now.
 
-    The network is that of a file, a PyTorch module, or the uniform stack that options describe.
+    The network of a run is that of a file, a PyTorch module, or the uniform stack that options
+    describe.
 
     trajectory: statistics over depth with theory and target. difference: the second of two runs
     less the first. gradient: the squared gradient, measured, with its factor per layer. residual: z

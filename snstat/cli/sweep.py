@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  snstat sweep -a relu --over weight-gain=1.2:1.6:9 --over width=64,256,1024 --seeds 5
-  snstat sweep model.toml --over width=128,512 --over scale=0.1:1:4:log -o model.csv
-  snstat sweep --theory -a tanh --over weight-gain=0.8:2:25 --over bias-std=0,0.1,0.3
-  snstat sweep widths.toml --dry-run
+  snstat sweep -a relu --over weight-gain=1.2:1.6:9 --over width=64,256
+  snstat sweep model.toml --over width=64,256 --over scale=0.1:1:4 -o out.csv
+  snstat sweep --theory -a tanh --over weight-gain=1:2:9 --over bias-std=0,0.1
+  snstat sweep widths.toml --seeds 5 --dry-run
   snstat sweep models:mlp --input Bx128 --over width=64,256 -o traced.csv"""
 
 

@@ -38,7 +38,7 @@ EXAMPLES = """\b
 Examples:
   snstat trace models:resnet --input Bx3x32x32
   snstat trace models:resnet --set width=32 --input x=Bx3x32x32 --trials 16
-  snstat trace models:gpt --input tokens:50257:Bx128 --columns second_moment,position_cosine
+  snstat trace models:gpt --input tokens:50257:Bx128 --columns position_cosine
   snstat trace models:resnet --input Bx3x32x32 --layers 'layer1.*' -o run.json
   snstat trace model.onnx --input Bx784
   snstat trace keras:models:mlp --input Bx784

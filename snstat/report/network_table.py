@@ -12,7 +12,7 @@ import numpy as np
 from snstat import __version__
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, shown
+from snstat.report.grid import print_columns, print_hidden, print_parts, shown, width_of
 from snstat.report.text import csv_lines, escaped, markdown_table
 from snstat.report.words import SEPARATOR, count
 from snstat.results.overview import NETWORK_SCHEMA, LayerRow, Overview
@@ -27,6 +27,8 @@ WORDS = ("name", "kind", "sampler", "profile")
 # Of the signal at every position.
 ENDS = ("least", "most")
 MOST_BARS = 24
+# What leaves a table that is too wide, in this order.
+LEAST_NEEDED = ("sampler", "parameters", "kind")
 NOTE = (
     "least, most: second moment at a position over the average of its layer (theory); profile:"
     " along the last axis"
@@ -38,10 +40,17 @@ def print_network(found: Overview, console: Console) -> None:
     glyphs = Glyphs.of(console)
     print_parts(heading(found), glyphs, console, style="bold")
     console.print()
-    print_columns(shown(_columns(found, glyphs), glyphs), console)
-    if found.positions is not None:
+    columns, hidden = shown(_columns(found, glyphs), glyphs), []
+    for name in LEAST_NEEDED:
+        if width_of(columns) > console.width:
+            columns = [column for column in columns if column.group != name]
+            hidden.append(name)
+    print_columns(columns, console)
+    if hidden or found.positions is not None:
         console.print()
+    if found.positions is not None:
         print_parts(NOTE, glyphs, console)
+    print_hidden(hidden, glyphs, console, "Widen the terminal.")
 
 
 def network_to_markdown(found: Overview) -> str:

@@ -21,6 +21,7 @@ MOST_DIGITS = 7
 PLAIN_DIGITS = 5
 # Digits of a prediction that is too far above its estimate to share its format.
 APART_DIGITS = 4
+CONCISE_NOTE = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
 
 
 class Notation(Enum):

@@ -20,7 +20,7 @@ from snstat.report.grid import (
     width_of,
 )
 from snstat.report.network_words import layer_name, network_words, sampling_words
-from snstat.report.numbers import Notation, alike, as_given, quantity
+from snstat.report.numbers import CONCISE_NOTE, Notation, alike, as_given, quantity
 from snstat.report.text import csv_lines, escaped, markdown_table
 from snstat.results import NetworkSummary
 
@@ -50,10 +50,11 @@ def print_spectra(spectra: Sequence[Spectrum], console: Console) -> None:
         print_parts(network_words(found.subject), glyphs, console, style="bold")
         print_parts(sampling_words(found.subject, found.simulation), glyphs, console)
         console.print()
-        columns, hidden = _fitting(found, glyphs, console.width)
+        columns, hidden, notation = _fitting(found, glyphs, console.width)
         print_columns(columns, console)
         console.print()
-        for sentence in sentences(found):
+        notes = [CONCISE_NOTE] if notation is Notation.CONCISE else []
+        for sentence in (*sentences(found), *notes):
             print_wrapped(glyphs.text(sentence), console, style="dim")
         print_hidden(hidden, glyphs, console, "Widen the terminal.")
 
@@ -137,12 +138,15 @@ def columns_of(found: Spectrum, notation: Notation) -> list[Column]:
     return columns
 
 
-def _fitting(found: Spectrum, glyphs: Glyphs, width: int) -> tuple[list[Column], list[str]]:
-    """Return the columns that fit, measures from the first on, and the names of the others."""
+def _fitting(
+    found: Spectrum, glyphs: Glyphs, width: int
+) -> tuple[list[Column], list[str], Notation]:
+    """Return the columns that fit, measures from the first on, the names of the others, and the
+    notation of estimates."""
     for notation in Notation:
         every = shown(columns_of(found, notation), glyphs)
         if width_of(every) <= width:
-            return every, []
+            return every, [], notation
     kept = [column for column in every if column.group not in HEADERS]
     hidden: list[str] = []
     for name, header in HEADERS.items():
@@ -151,7 +155,7 @@ def _fitting(found: Spectrum, glyphs: Glyphs, width: int) -> tuple[list[Column],
             kept += own
         else:
             hidden.append(header)
-    return kept, hidden
+    return kept, hidden, notation
 
 
 def _missing(layer: LayerSpectrum, name: str, near_zero: float) -> str:

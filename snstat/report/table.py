@@ -22,7 +22,7 @@ from snstat.report.layouts import (
 )
 from snstat.report.module_words import closing
 from snstat.report.network_words import network_words, sampling_words
-from snstat.report.numbers import Notation, plain
+from snstat.report.numbers import CONCISE_NOTE, Notation, plain
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, TOP, LayerSelection
 from snstat.results import NetworkSummary
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 FEWEST_BARS = 8
 MOST_BARS = 64
 
-CONCISE_NOTE = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
 SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance explains (p < 0.001)."
 DOUBTFUL_NOTE = (
     f"{DOUBT} as far from theory, but theory may be off by as much, or is for infinite width only."

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.cli import run
+from snstat.cli import COMMANDS, run
 
 TINY = ["-d", "2", "-w", "8", "-b", "4", "-t", "2"]
 
@@ -390,3 +390,19 @@ def test_gradients_of_constant_networks_become_0(capsys):
     out = " ".join(call(capsys, "check", *words)[1].split())
     assert "squared gradients become 0 from layer" in out
     assert "×0" not in out
+
+
+# Help
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_on_80_columns_and_breaks_no_flag(capsys, monkeypatch, name, flag):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(capsys, name, flag)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if line.endswith("-")] == []
+    # What keeps flags whole stays within.
+    assert "\u2011" not in out

@@ -16,6 +16,7 @@ from snstat.files.schema import schema
 from snstat.layers.registry import KINDS
 from snstat.network.network import Network
 from snstat.network.stack import Stack
+from snstat.report.words import listed
 
 FILE = """\
 input = { channels = 8, grid = [5] }
@@ -56,6 +57,27 @@ def show(capsys, tmp_path):
         return code, found.out, found.err
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("width", "hidden"),
+    [
+        (80, []),
+        (70, ["sampler"]),
+        (60, ["sampler", "parameters"]),
+        (50, ["sampler", "parameters", "kind"]),
+    ],
+)
+def test_columns_leave_a_narrow_terminal_whole(show, monkeypatch, width, hidden):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = show("--layers", "all", "--positions")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= width
+    left = [name for name in HEADER if name not in hidden]
+    assert lines[2].split() == [*left, "least", "most", "profile"]
+    words = " ".join(out.split())
+    assert ("Widen the terminal." in words) == bool(hidden)
+    assert not hidden or f"Not shown: {listed(hidden)}. Widen the terminal." in words
 
 
 def refused(answer):

@@ -172,6 +172,9 @@ def test_tables_have_estimates_beside_theory(capsys, monkeypatch):
     narrow = call(capsys, *SMALL)[1]
     assert "Not shown: near 0 and var σ²/mean²." in " ".join(narrow.split())
     assert max(map(len, narrow.splitlines())) <= 60
+    means = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
+    assert means in narrow
+    assert means not in out
     _, out, _ = call(capsys, *SMALL, "-f", "markdown", "--near-zero", "0.01")
     assert "| layer | values | mean σ² | theory |" in out
     assert "at most 0.01 of the largest" in out
