@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from snstat.cli import version_option
 from snstat.cli.help import Explained
-from snstat.cli.modules import module_options, refuse_module_options
+from snstat.cli.modules import MODULE_LISTS, module_options, refuse_module_options
 from snstat.cli.output import STDOUT, notice, render, results_only, write_stdout, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.sweep_options import result_options, run_options, set_option, sweep_options
@@ -86,11 +86,16 @@ def command(
         _told(asked, output)
         return
     with asked.opened(output) as store:
-        if store.done and output is not None:
-            notice(f"{output} has {count(len(store.done), 'cell')}; the sweep goes on")
+        before = asked.done_in(store.done)
+        if before:
+            notice(f"{output} has {count(before, 'cell')}; the sweep goes on")
+        if others := len(store.done) - before:
+            what = "other options, or other code" if asked.of_module else "other options"
+            kept = "it is kept" if others == 1 else "they are kept"
+            notice(f"{output} has {count(others, 'cell')} of {what}; {kept}")
         if not asked.theory and asked.dask is None:  # workers have kernels of their own
             plan.warm(notice)
-        progress, failed = _run(ctx, asked, store, output)
+        progress, failed = _run(ctx, asked, store, output, before)
         write_stdout(_pieces(asked, store, form or "table"))
         wrote(output, f"{count(store.rows, 'row')}, {count(len(asked.grid), 'cell')}")
     _name_failed(asked, failed, progress.failed)
@@ -99,14 +104,14 @@ def command(
 
 
 def _run(
-    ctx: click.Context, asked: Sweeping, store: Store, output: str | None
+    ctx: click.Context, asked: Sweeping, store: Store, output: str | None, before: int
 ) -> tuple[Progress, list[Outcome]]:
     """Run the sweep with its progress; an interrupt says what is kept."""
     from snstat.sweeps.dask_engine import LostSchedulerError
 
     try:
         with listening(len(asked.grid)) as listen, results_only():
-            return asked.run(store, listen)
+            return asked.run(store, listen, before=before)
     except LostSchedulerError as error:
         notice(str(error), level=-1)
         ctx.exit(1)
@@ -162,7 +167,7 @@ def _sweeping(file: SweepFile, typed: dict[str, Any]) -> Sweeping:
         if name not in subject.options:
             what = "a network file" if subject.kind == "network" else "this subject"
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be used beside {what}")
-        several = isinstance(value, tuple) and subject.options[name].several
+        several = isinstance(value, tuple) and name not in MODULE_LISTS
         if several and len(value) > 1:
             axes[name] = list(value)
         else:

@@ -85,7 +85,7 @@ class Sweeping:
         if twice:
             both = {**self.options, **self.set}
             raise InvalidValueError(twice[0], both[twice[0]], "left out where the sweep is over it")
-        if self.theory and self.subject.kind == MODULE:
+        if self.theory and self.of_module:
             bound = "left out with a module, whose theory stands beside its trace"
             raise InvalidValueError("theory", True, bound)
 
@@ -106,6 +106,10 @@ class Sweeping:
     def missing(self, known: Collection[str]) -> Iterator[Cell]:
         """Yield the cells whose keys are not `known`, in the order in which they run."""
         return (cell for cell in self.cells() if not known or cell.key not in known)
+
+    def done_in(self, known: Collection[str]) -> int:
+        """Return how many cells have keys that are `known`."""
+        return sum(cell.key in known for cell in self.cells()) if known else 0
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -140,9 +144,14 @@ class Sweeping:
         return ", ".join(f"{name} {values.get(own)}" for name, own in columns) or "the only cell"
 
     @property
+    def of_module(self) -> bool:
+        """Whether the cells are traces."""
+        return self.subject.kind == MODULE
+
+    @property
     def workers(self) -> int:
         """How many cells run at once: one of a module, whose framework has threads of its own."""
-        if self.subject.kind == MODULE:
+        if self.of_module:
             return 1
         return min(self.threads or available_cores(), len(self.grid))
 
@@ -162,18 +171,17 @@ class Sweeping:
         store: Store,
         listen: Callable[[Progress], None] = lambda _: None,
         engine: Engine | None = None,
+        *,
+        before: int | None = None,
     ) -> tuple[Progress, list[Outcome]]:
         """Run the cells that the store does not have; return how many ran, and the first of those
-        that failed.
+        that failed. `before` is the number of those that it has, if that is known.
 
         On KeyboardInterrupt, what has ended is written before it passes on.
         """
-        progress = Progress(len(self.grid))
-        failed: list[Outcome] = []
         known = store.done
-
-        if known:  # how many are left is known at once
-            progress.before = sum(cell.key in known for cell in self.cells())
+        progress = Progress(len(self.grid), self.done_in(known) if before is None else before)
+        failed: list[Outcome] = []
         run = engine or (self._embedded if self.dask is None else self._on_dask)
         pending: list[Outcome] = []
         flushed = time.monotonic()

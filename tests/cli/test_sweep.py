@@ -248,6 +248,10 @@ def test_failed_cells_are_named_and_the_exit_code_is_1(sweep, tmp_path):
     code, _, err = sweep(*command)
     assert code == 1
     assert "has 1 cell; the sweep goes on" in err
+    assert "of other options" not in err
+    _, _, err = sweep("-a", "relu", *SMALL, "--over", "width=16", "-o", path)
+    assert "goes on" not in err
+    assert f"{path} has 1 cell of other options; it is kept" in err
 
 
 def test_a_dry_run_runs_nothing(sweep, tmp_path):

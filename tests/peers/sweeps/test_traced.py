@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,22 @@ def test_rows_are_those_of_trace(module, tmp_path):
         np.testing.assert_array_equal(found[f"{name}_estimate"][chosen], statistic.estimate)
         np.testing.assert_array_equal(found[f"{name}_theory"][chosen], statistic.theory)
     assert set(found["verdict"]) <= {"stable", "vanishing"}
+
+
+def test_changed_code_runs_again(module, tmp_path):
+    def sweep():
+        command = ("sweep", module, "--input", "Bx4", "-b", "2", "-t", "1", "--over", "width=4,8")
+        words = (sys.executable, "-m", "snstat", *command, "-o", "out.csv")
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    sweep()
+    assert "out.csv has 2 cells; the sweep goes on" in sweep().stderr
+    (tmp_path / "swept_models.py").write_text(MODELS.replace("ReLU", "Tanh"))
+    err = sweep().stderr
+    assert "out.csv has 2 cells of other options, or other code; they are kept" in err
+    assert "goes on" not in err
+    lines = (tmp_path / "out.csv").read_text().splitlines()[1:]
+    assert len({line.split(",")[0] for line in lines}) == 4
 
 
 def test_what_fails_in_the_users_code_is_its_error(module):
