@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import snstat
+from snstat.checks.network_known import NetworkKnown
 from snstat.checks.request import verdict_on
 from snstat.experiment.plan import Plan
 from snstat.network.network import Network
 from snstat.sweeps.cell import Cell
 from snstat.sweeps.room import Room
-from snstat.sweeps.running import PARTS, columns_of, run_cell
+from snstat.sweeps.running import PARTS, Running, columns_of, run_cell
 from snstat.sweeps.subject import SweepSubject
 from snstat.sweeps.theories import Shared
+from snstat.theory.known import Known
 from tests.sweeps.grids import AXES, SMALL
 
 FORM = {
@@ -98,17 +101,38 @@ def test_theory_alone_is_that_beside_a_simulation(of):
     assert mine.verdict
 
 
-def test_shared_theory_changes_nothing():
+@pytest.mark.parametrize(
+    ("chosen", "theory"),
+    [(SweepSubject(), Known), (subject(), NetworkKnown)],
+    ids=["stack", "network"],
+)
+def test_shared_theory_is_made_once_and_changes_nothing(chosen, theory, monkeypatch):
+    made, plain = [], theory.__init__
+
+    def counted(self, *of, **more):
+        made.append(of)
+        plain(self, *of, **more)
+
+    own = {"backward": True, "batch": 4, "width": 8, "depth": 3, "trials": 2}
+    options = {name: value for name, value in own.items() if name in chosen.options}
+    cells = [
+        Cell(chosen, {**options, "input_std": std, "seed": seed})
+        for std in (1.0625, 1.1875)  # of no other test
+        for seed in (0, 1)
+    ]
     shared = Shared()
-    for gain in (1.0, 1.2):
-        for seed in (0, 1):
-            cell = Cell(SweepSubject(), {**SMALL, "width": 8, "weight_gain": gain, "seed": seed})
-            mine, other = run_cell(cell, shared), run_cell(cell)
-            assert (mine.verdict, mine.key) == (other.verdict, other.key)
-            np.testing.assert_array_equal(
-                np.array([row[2:] for row in mine.rows], dtype=float),
-                np.array([row[2:] for row in other.rows], dtype=float),
-            )
+    with monkeypatch.context() as patch:
+        patch.setattr(theory, "__init__", counted)
+        found = [run_cell(cell, shared) for cell in cells]
+    assert len(made) == 2
+    for mine, cell in zip(found, cells, strict=True):
+        other = run_cell(cell)
+        assert mine.error == ""
+        assert (mine.verdict, mine.key) == (other.verdict, other.key)
+        np.testing.assert_array_equal(
+            np.array([row[2:] for row in mine.rows], dtype=float),
+            np.array([row[2:] for row in other.rows], dtype=float),
+        )
 
 
 @pytest.mark.parametrize(("layers", "kept"), [("last", [9]), ("log", [0, 1, 2, 4, 8, 9])])
@@ -196,12 +220,49 @@ def test_what_is_wrong_with_a_cell_is_its_error(monkeypatch):
 
 
 def test_cells_wait_for_memory():
+    """One waits while two others hold what there is, and goes on when there is enough again."""
     room = Room()
     room.free = 10.0
-    with room.take(6.0), room.take(4.0):
-        assert room._taken == 10.0
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def wait():
+        asked.set()
+        with room.take(5.0):
+            goes_on.set()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    with room.take(6.0):
+        with room.take(4.0):
+            waiting.start()
+            assert asked.wait(10.0)
+            assert not goes_on.wait(0.1)
+        # 4 of 10 are free.
+        assert not goes_on.wait(0.1)
+    assert goes_on.wait(10.0)
+    waiting.join(10.0)
     with pytest.raises(ValueError, match="what is free"), room.take(11.0):
         pass
+
+
+def test_a_cell_holds_the_memory_that_its_plan_needs(monkeypatch):
+    room, held = Room(), []
+    plain = Running.outcome
+
+    def outcome(self):
+        held.append(room._taken)
+        return plain(self)
+
+    monkeypatch.setattr(Running, "outcome", outcome)
+    small = {**SMALL, "width": 8}
+    cells = [Cell(SweepSubject(), small), Cell(subject(), {"batch": 4, "trials": 2})]
+    cells.append(Cell(SweepSubject(), small, theory=True))
+    assert [run_cell(cell, room=room).error for cell in cells] == ["", "", ""]
+    stack, network, _ = (cell.plan() for cell in cells)
+    assert held == [stack.footprint(stack.sampler), network.needed()[0], 0.0]
+    assert 0.0 not in held[:2]
+    # What is given back is free again, also where a cell failed.
+    monkeypatch.setattr(Running, "outcome", lambda _: 1 / 0)
+    assert "ZeroDivisionError" in run_cell(cells[0], room=room).error
     assert room._taken == 0.0
 
 
