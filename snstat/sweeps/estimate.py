@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -37,9 +38,10 @@ def estimate(asked: Sweeping, done: Collection[str]) -> Estimate:
     be slower in proportion to their work, beside what every cell takes.
     """
     number = sum(1 for _ in asked.missing(done)) if done else len(asked.grid)
-    step = max(number // LOOKED_AT, 1)
+    step = max(math.ceil(number / LOOKED_AT), 1)
+    chosen = islice(asked.missing(done), 0, None, step) if done else asked.cells(step=step)
     plans = []
-    for cell in islice(asked.missing(done), 0, None, step):
+    for cell in chosen:
         try:
             plans.append((cell, cell.plan()))
         except SnstatError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
@@ -67,11 +67,11 @@ class Grid:
         """The options that the cells differ in."""
         return tuple(name for axis in self.axes for name in axis.names)
 
-    def points(self, last: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-        """Yield the options of each cell. Axes of the names `last` vary fastest, the others in
-        their order."""
+    def points(self, last: Collection[str] = (), step: int = 1) -> Iterator[dict[str, Any]]:
+        """Yield the options of each cell, or of every `step`-th. Axes of the names `last` vary
+        fastest, the others in their order."""
         ahead = [axis for axis in self.axes if not set(axis.names) <= set(last)]
         axes = [*ahead, *(axis for axis in self.axes if axis not in ahead)]
         names = [name for axis in axes for name in axis.names]
-        for point in product(*(axis.values for axis in axes)):
+        for point in islice(product(*(axis.values for axis in axes)), 0, None, step):
             yield dict(zip(names, (value for group in point for value in group), strict=True))

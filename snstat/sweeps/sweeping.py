@@ -89,10 +89,11 @@ class Sweeping:
             bound = "left out with a module, whose theory stands beside its trace"
             raise InvalidValueError("theory", True, bound)
 
-    def cells(self, *, in_order: bool = False) -> Iterator[Cell]:
-        """Yield the cells: those of equal theory together, or in the order of the grid."""
+    def cells(self, *, in_order: bool = False, step: int = 1) -> Iterator[Cell]:
+        """Yield the cells, or every `step`-th: those of equal theory together, or in the order of
+        the grid."""
         own = self.subject.options
-        for point in self.grid.points(() if in_order else SAMPLING):
+        for point in self.grid.points(() if in_order else SAMPLING, step):
             options = {name: value for name, value in point.items() if name in own}
             changes = {name: value for name, value in point.items() if name not in own}
             yield Cell(

@@ -97,6 +97,7 @@ def test_a_grid_is_the_product_of_its_axes():
     assert len(grid) == len(expected) == 6
     # Axes that are to vary fastest do.
     assert [point["a"] for point in grid.points(last=["a"])] == [1, 2] * 3
+    assert list(grid.points(step=4)) == expected[::4]
 
 
 def test_zipped_options_change_together():
