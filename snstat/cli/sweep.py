@@ -151,6 +151,7 @@ def _asked(
 
 def _sweeping(file: SweepFile, typed: dict[str, Any]) -> Sweeping:
     """Return the sweep of a file, with what was typed beside it."""
+    from snstat.sweeps.subject import NETWORK
     from snstat.sweeps.sweep import asked_for
     from snstat.sweeps.sweep_file import KEYS
     from snstat.sweeps.values import typed_values
@@ -159,13 +160,16 @@ def _sweeping(file: SweepFile, typed: dict[str, Any]) -> Sweeping:
     over, zipped = typed.pop("over", ()), typed.pop("zipped", ())
     settings = {name: value for name, value in file.settings.items() if name != "output"}
     settings |= {name: typed.pop(name) for name in (*KEYS, "dask") if name in typed}
-    groups = [*settings.pop("zip", ()), *(text.split(",") for text in zipped)]
+    groups = [
+        *settings.pop("zip", ()),
+        *([word.strip() for word in text.split(",")] for text in zipped),
+    ]
     changes = {**file.set, **dict(typed.pop("set", ()))}
     own: dict[str, Any] = {}
     axes: dict[str, Any] = {}
     for name, value in typed.items():
         if name not in subject.options:
-            what = "a network file" if subject.kind == "network" else "this subject"
+            what = "a network file" if subject.kind == NETWORK else "this subject"
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be used beside {what}")
         several = isinstance(value, tuple) and name not in MODULE_LISTS
         if several and len(value) > 1:

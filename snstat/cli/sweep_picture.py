@@ -10,11 +10,11 @@ import click
 
 from snstat.cli.options import apply, refuse_others
 from snstat.cli.parameters import Type, Value
+from snstat.sweeps.stores import SUFFIXES
 from snstat.sweeps.subject import OF_OTHERS
 from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-SUFFIXES = (".csv", ".parquet")
 PARTS = ("x", "y", "hue", "col")
 # The options of a picture of a sweep.
 OWN = {"saved", "output", "form", "style", "size", "dpi", "caption", *PARTS}

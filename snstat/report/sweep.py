@@ -18,6 +18,7 @@ from snstat.report.grid import print_columns, print_hidden, print_wrapped, shown
 from snstat.report.numbers import Notation, as_given, quantity
 from snstat.report.text import markdown_table
 from snstat.report.words import count
+from snstat.results.sweep import PARAMETER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,8 +32,6 @@ SEED = "seed"
 FAILED = "failed"
 # Verdicts on a signal of which a missing number is too large.
 BEYOND = ("non-finite", "exploding")
-# The column of a parameter that is called like another column begins so.
-PARAMETER = "set."
 
 
 @dataclass(frozen=True, slots=True)

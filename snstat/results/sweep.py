@@ -16,6 +16,8 @@ from snstat.results.views import views
 
 # Columns of texts.
 WORDS = ("cell", "name", "verdict", "error")
+# The column of a parameter that is called like another column begins so.
+PARAMETER = "set."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

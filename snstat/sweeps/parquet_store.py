@@ -30,7 +30,7 @@ _OWN = {_META: f"{SCHEMA} {VERSION}".encode()}
 
 
 def load_pyarrow() -> Any:
-    """Return pyarrow.parquet. Raises SnstatError without it."""
+    """Return pyarrow and pyarrow.parquet. Raises SnstatError without it."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -63,11 +63,15 @@ class ParquetStore:
         """Add a part with some cells, and wait until it is on the disk. Raises OutputFileError."""
         rows = [row for outcome in outcomes for row in rows_of(outcome, self.columns)]
         target = self.folder / f"part-{self._number:06}.parquet"
-        with whole_file(target, binary=True) as file:
-            self.pq.write_table(self._table(rows), file)
+        self._put(self._table(rows), target)
+        self._number += 1
+
+    def _put(self, table: pa.Table, path: str | Path) -> None:
+        """Write a whole file, and wait until it is on the disk. Raises OutputFileError."""
+        with whole_file(path, binary=True) as file:
+            self.pq.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())
-        self._number += 1
 
     def _table(self, rows: Sequence[Sequence[Any]]) -> pa.Table:
         """Return rows as a table. Options are numbers if all of their values are, else texts."""
@@ -146,11 +150,7 @@ class ParquetStore:
             shutil.rmtree(self.folder, ignore_errors=True)
             if Path(self.path).exists():
                 return
-        table = table.take(rows).replace_schema_metadata(_OWN)
-        with whole_file(self.path, binary=True) as file:
-            self.pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
+        self._put(table.take(rows).replace_schema_metadata(_OWN), self.path)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ends(self, keys: Iterable[str]) -> Iterator[dict[str, Any]]:

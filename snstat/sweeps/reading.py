@@ -10,10 +10,8 @@ from typing import Any
 
 from snstat.errors import InputFileError
 from snstat.results.sweep import Sweep, sweep_of, sweep_of_columns
-
-PARQUET = ".parquet"
-# Columns that every table has; the options stand between the first two.
-_FIXED = ("cell", "layer", "name", "verdict", "error")
+from snstat.sweeps.stores import PARQUET
+from snstat.sweeps.subject import FIXED
 
 
 def load_sweep(
@@ -50,7 +48,7 @@ def _chosen(names: Sequence[str], statistics: Collection[str] | None) -> list[in
         for place, name in enumerate(names)
         if statistics is None
         or place <= first
-        or name in _FIXED
+        or name in FIXED
         or name.rpartition("_")[0] in statistics
     ]
 
@@ -62,7 +60,7 @@ def _read_csv(
         with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123
             lines = csv.reader(file)
             names = next(lines, [])
-            if names[:1] != ["cell"] or not set(_FIXED) <= set(names):
+            if names[:1] != ["cell"] or not set(FIXED) <= set(names):
                 raise InputFileError(path, "is not the table of a sweep", "snstat sweep writes one")
             chosen = _chosen(names, statistics)
             # The last line may not be whole, of a sweep that goes on.

@@ -10,6 +10,7 @@ from typing import Any
 
 from snstat.disk.toml_file import TomlFile
 from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError, quoted
+from snstat.network.run_settings import DRAWN
 from snstat.sweeps.subject import SweepSubject
 from snstat.sweeps.values import ROWS, SEEDS, THREADS
 from snstat.values.kinds import File, Flag, Kind, Texts
@@ -106,6 +107,6 @@ def _read(file: TomlFile) -> SweepFile:
 
 def _beside(folder: Path, name: str, value: Any) -> Any:
     """Return the name of a file of data from the folder of the sweep's file."""
-    if name == "inputs" and isinstance(value, str) and value not in ("normal", "uniform"):
+    if name == "inputs" and isinstance(value, str) and value not in DRAWN:
         return os.fspath(folder / value)
     return value

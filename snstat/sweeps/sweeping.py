@@ -81,10 +81,11 @@ class Sweeping:
             _, kind = self.subject.named(name, "set")
             if kind is not None:
                 raise InvalidValueError("set", name, "a parameter of the subject, not an option")
-        twice = [name for name in self.grid.names if name in {**self.options, **self.set}]
-        if twice:
-            both = {**self.options, **self.set}
-            raise InvalidValueError(twice[0], both[twice[0]], "left out where the sweep is over it")
+        everywhere = {**self.options, **self.set}
+        for name in self.grid.names:
+            if name in everywhere:
+                bound = "left out where the sweep is over it"
+                raise InvalidValueError(name, everywhere[name], bound)
         if self.theory and self.of_module:
             bound = "left out with a module, whose theory stands beside its trace"
             raise InvalidValueError("theory", True, bound)
@@ -181,8 +182,13 @@ class Sweeping:
         On KeyboardInterrupt, what has ended is written before it passes on.
         """
         known = store.done
+<<<<<<< HEAD
         progress = Progress(len(self.grid), self.done_in(known) if before is None else before)
         failed: list[Outcome] = []
+=======
+        if known:  # how many are left is known at once
+            progress.before = sum(cell.key in known for cell in self.cells())
+>>>>>>> 82ddce7 (Sweeps name their files, columns and drawn inputs in one place)
         run = engine or (self._embedded if self.dask is None else self._on_dask)
         pending: list[Outcome] = []
         flushed = time.monotonic()

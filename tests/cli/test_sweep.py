@@ -179,6 +179,8 @@ layers = [{ kind = "dense", width = 8, activation = "relu" }]
     assert out.splitlines()[0].split()[:3] == ["layers", "error", "verdict"]
     found = [tuple(line.split()[:2]) for line in out.splitlines()[1:5]]
     assert found == [*itertools.product("23", "12")]
+    _, out, _ = sweep(*words, "--zip", "layers, error")
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["2", "1"], ["3", "2"]]
     swept = snstat.sweep(path, {"layers": [2, 3]}, batch=4, trials=2)
     assert swept.over == ("set.layers",)
     assert swept.cells["set.layers"].tolist() == [2.0, 3.0]

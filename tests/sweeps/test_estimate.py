@@ -59,7 +59,7 @@ def test_of_cells_that_are_left_only_some_are_kept(seen):
     assert seen.most <= LOOKED_AT + 5
 
 
-def test_cells_that_are_not_possible_have_no_time(seen):
+def test_cells_that_are_not_possible_have_no_time():
     asked = asked_for("relu", {"depth": [2, 3]}, widths="4,4")
     found = estimate(asked, ())
     assert (found.left, found.seconds, found.bytes) == (2, 0.0, 0.0)
