@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial import chebyshev
 
 from snstat.activation import Activation
 from snstat.gaussian.centred import centred_moments
@@ -105,8 +106,8 @@ def _resolved(activation: Activation, first: int, count: int, depth: int) -> lis
     if (np.abs(series[:, -3:]).max(axis=1) <= bounds).all():
         # Interpolated at nodes of each cell.
         places = (np.arange(count) + 0.5)[:, None] + 0.5 * chebyshev_nodes(ORDERS)
-        basis = chebyshev_values(places * 2.0 / count - 1.0, _POINTS)
-        values = np.einsum("vk,kcn->vcn", series, basis)
+        basis = chebyshev.chebvander(places * 2.0 / count - 1.0, _POINTS - 1)
+        values = np.einsum("vk,cnk->vcn", series, basis)
         return [np.einsum("vck,ko->voc", chebyshev_series(values), _powers_of_chebyshev())]
     if depth == _HALVINGS:
         return [np.full((3, ORDERS, count), math.nan)]
@@ -147,20 +148,11 @@ def chebyshev_series(values: FloatArray) -> FloatArray:
     return series
 
 
-def chebyshev_values(t: FloatArray, orders: int) -> FloatArray:
-    """Return the first `orders` Chebyshev polynomials at `t`, shape (orders, *t.shape)."""
-    found = np.empty((orders, *t.shape))
-    found[0], found[1] = 1.0, t
-    for order in range(2, orders):
-        found[order] = 2.0 * t * found[order - 1] - found[order - 2]
-    return found
-
-
 @lru_cache(maxsize=1)
 def _powers_of_chebyshev() -> FloatArray:
     """Return the coefficients of powers (orders, powers) of each Chebyshev polynomial, integers."""
     found = np.zeros((ORDERS, ORDERS))
     for order in range(ORDERS):
-        of_one = np.polynomial.chebyshev.cheb2poly([0.0] * order + [1.0])
+        of_one = chebyshev.cheb2poly([0.0] * order + [1.0])
         found[order, : len(of_one)] = of_one
     return found

@@ -16,6 +16,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.centred import CentredMoments, centred_moments, closed_form
+from snstat.gaussian.log_tables import chebyshev_nodes, chebyshev_series
 from snstat.gaussian.quadrature import FloatArray, distinct
 
 _HALF_WIDTH, _POINTS = 1.0, 32
@@ -70,15 +71,12 @@ def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatA
 def _panel(activation: Activation, number: int) -> FloatArray | None:
     """Return Chebyshev coefficients (orders, moments) on panel `number`, None if the panel is not
     resolved."""
-    angles = math.pi * (_ORDERS + 0.5) / _POINTS
-    logs = 2.0 * _HALF_WIDTH * (number + (np.cos(angles) + 1.0) / 2.0)
+    logs = 2.0 * _HALF_WIDTH * (number + (chebyshev_nodes(_POINTS) + 1.0) / 2.0)
     states = [centred_moments(activation, math.exp(log)) for log in logs.tolist()]
     values = np.array(
         [(s.mean, s.variance, s.kurtosis, s.derivative_square, s.skewness) for s in states]
     )
-    transform = np.cos(np.outer(_ORDERS, angles)) * (2.0 / _POINTS)
-    transform[0] /= 2.0
-    coefficients: FloatArray = np.einsum("kp,pv->kv", transform, values)
+    coefficients = chebyshev_series(values.T).T
     # A mean may be 0 compared with the root mean square, and a skewness compared with 1.
     rms = math.sqrt(max(state.second_moment for state in states))
     sizes = np.maximum(np.abs(values).max(axis=0), [rms, 0.0, 0.0, 0.0, 1.0])

@@ -13,13 +13,10 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial.chebyshev import chebvander
 
 from snstat.activation import Activation
-from snstat.gaussian.log_tables import (
-    chebyshev_nodes,
-    chebyshev_series,
-    chebyshev_values,
-)
+from snstat.gaussian.log_tables import chebyshev_nodes, chebyshev_series
 from snstat.gaussian.pairs import pair_gap
 from snstat.gaussian.quadrature import FloatArray, distinct
 from snstat.theory.correlation import correlation_fixed_points
@@ -98,7 +95,7 @@ class _Search:
             return _one_by_one(self.activation, log_q, square_gain, bias_square)
         middle = 0.5 * (ends[0] + ends[1])
         border = chebyshev_series(_border(self.activation, self.number, middle))
-        beyond = border @ chebyshev_values(self._across(log_q), _ACROSS) > -np.log(square_gain)
+        beyond = chebvander(self._across(log_q), _ACROSS - 1) @ border > -np.log(square_gain)
         correlation, log_slope = np.empty(log_q.size), np.empty(log_q.size)
         for of, own in ((~beyond, (ends[0], middle)), (beyond, (middle, ends[1]))):
             if of.any():
@@ -120,7 +117,7 @@ def _on_patch(
     series: FloatArray, across: FloatArray, square_gain: FloatArray, ends: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Return correlations and logarithms of slopes from the series (along, across) of a patch."""
-    own = series @ chebyshev_values(across, _ACROSS)
+    own = series @ chebvander(across, _ACROSS - 1).T
     own[0] += np.log(square_gain)
     low, high = np.full(across.size, -1.0), np.full(across.size, 1.0)
     # ln χ falls to 0 nearly as a parabola from θ = 0, and nearly as a line elsewhere.
