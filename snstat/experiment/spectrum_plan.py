@@ -132,10 +132,14 @@ class SpectrumPlan:
     def methods(self) -> list[Method]:
         """How the singular values of the layers are found. Raises InvalidValueError for a Jacobian
         that is too large for the method that is asked for."""
+        from snstat.engine.general.lanczos import STARTS
+
         before, exact, found = self.network.input.units, list[Row](), list[Method]()
         for row in self.rows:
             units = min(before, row.after.units)
-            if self.method == LANCZOS or (self.method == AUTO and units > MOST_UNITS):
+            by_lanczos = self.method == LANCZOS or (self.method == AUTO and units > MOST_UNITS)
+            # So many products of the starts are as many as there are units: nothing is left out.
+            if by_lanczos and units > STARTS * self.lanczos_steps:
                 found.append(ByLanczos(self.run_plan, self.network, [row], self.lanczos_steps))
                 continue
             if units > MOST_UNITS:

@@ -19,7 +19,8 @@ LEAST_NEAR_ZERO = 1e-12
 # Layers at which a Jacobian is taken, and the factor between those that are taken by default.
 MOST_LAYERS, FACTOR = 64, 8
 AUTO, EXACT, LANCZOS = METHODS = ("auto", "exact", "lanczos")
-# Steps whose small matrices are decomposed in seconds.
+# Steps whose small matrices are decomposed in seconds. Their products are no more than the units of
+# which all singular values can be found.
 MOST_STEPS = 256
 
 
@@ -66,7 +67,8 @@ class SpectrumSettings(NetworkSettings):
     method: str = option(
         Name(METHODS),
         "exact: all singular values, of up to 4,096 units. lanczos: the largest, and estimates of"
-        " averages over all. auto: exact where that is possible.",
+        " averages over all, of more units than 16 for each of the steps, and exact of fewer. auto:"
+        " exact where that is possible.",
         default=AUTO,
     )
     steps: int = option(

@@ -22,6 +22,7 @@ from snstat.report.grid import (
 from snstat.report.network_words import layer_name, network_words, sampling_words
 from snstat.report.numbers import CONCISE_NOTE, Notation, alike, as_given, quantity
 from snstat.report.text import csv_lines, escaped, markdown_table
+from snstat.report.words import count
 from snstat.results import NetworkSummary
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _words_of_lanczos(layers: Sequence[LayerSpectrum], every: int, near_zero: fl
     _, starts, steps = layers[0].lanczos.nodes.shape  # type: ignore[union-attr]  # of these
     error = max(layer.largest_error for layer in layers)
     where = "" if len(layers) == every else f", layer {', '.join(str(own.layer) for own in layers)}"
-    words = [f"Lanczos method{where}: {starts} random starts a trial, {steps} steps."]
+    products = f"{count(starts, 'random start')} a trial, {count(steps, 'step')}"
+    words = [f"Lanczos method{where}: {products}."]
     if not math.isnan(error):
         words.append(f"largest σ is exact to {error:.1g} of it; the others are estimates.")
     if any(layer.measures(near_zero)["near_zero"].estimate is None for layer in layers):

@@ -70,7 +70,8 @@ class Lanczos(Record):
 
     def shares(self, bounds: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return between which numbers the share of singular values of at most each bound (trials,
-        bounds) lies, (trials, bounds) each, but for the starts' being random.
+        bounds) lies, (trials, bounds) each, but for the starts' being random; NaN in trials that
+        are not finite.
 
         Source: the inequalities of Chebyshev, Markov and Stieltjes: all nodes below but the last
         one have no more mass than there is, and those with the next one have no less.
@@ -84,7 +85,7 @@ class Lanczos(Record):
         most = np.sum(squares <= limits + off, axis=-1) + ~whole
         places = np.maximum(least, 0), np.minimum(most, sums.shape[-1] - 1)
         low, high = (np.take_along_axis(sums, own, axis=-1).mean(axis=1) for own in places)
-        missing = np.isnan(bounds)
+        missing = np.isnan(bounds) | ~np.isfinite(self.nodes).any(axis=(1, 2)).reshape(-1, 1)
         low[missing] = high[missing] = math.nan
         return low, np.minimum(high, 1.0)
 

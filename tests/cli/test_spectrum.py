@@ -217,7 +217,10 @@ def test_layers_of_a_file_are_chosen_by_name(capsys, file):
         (["--batch", "4"], "--batch"),
         (["-w", "5000", "-d", "1", "--method", "exact"], "at most 4,096 units"),
         (["-w", "5000", "-d", "1", "--dtype", "float32"], "choose other --layers"),
-        ([*SMALL, "--method", "lanczos", "--dtype", "float32"], "leave --dtype out"),
+        (
+            ["-w", "40", "--steps", "2", "--method", "lanczos", "--dtype", "float32"],
+            "leave --dtype out",
+        ),
         (["--method", "arnoldi"], "lanczos"),
         (["--steps", "1"], "from 2 to 256"),
         (["--set", "width=3"], "--set"),
@@ -337,6 +340,22 @@ def test_the_lanczos_method_finds_the_largest_and_averages(widths):
     low, high = found.near_zero_range(0.3)
     assert low - 0.05 < true["near_zero"].estimate < high + 0.05
     assert exact.near_zero_range(0.3) is None
+
+
+def test_of_few_units_the_lanczos_method_has_all_values(capsys):
+    """Up to 16 units a step, whatever the other layers have; all others take all steps."""
+    few = ("-d", "2", "-w", "20", "-t", "2")
+    by_lanczos, exact = (
+        document(capsys, *few, "--method", name)["runs"][0] for name in ("lanczos", "exact")
+    )
+    assert by_lanczos["singular_values"] == exact["singular_values"]
+    assert by_lanczos["lanczos"] == [None, None]
+    mixed = ("-d", "3", "--widths", "40,40,32,40", "-t", "1", "--layers", "all")
+    options = ("--method", "lanczos", "--steps", "2")
+    (entry,) = document(capsys, *mixed, *options)["runs"]
+    first, *others = entry["lanczos"]
+    assert (first["starts"], first["steps"], others) == (16, 2, [None, first])
+    assert max(first["largest_error"], default=0.0) > 0
 
 
 def test_shares_are_estimates_only_where_they_are_known(capsys, monkeypatch):

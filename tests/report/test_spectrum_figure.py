@@ -62,13 +62,31 @@ def test_what_cannot_be_drawn_is_refused():
         draw_spectrum(make_spectrum(8))
 
 
+def estimated(number=1, *, trials=1, broken=()):
+    """Return a layer of ten values of equal weight, with bounds that know little below 0.1; trials
+    that are `broken` are not finite."""
+    values = np.tile(np.geomspace(1.0, 1e-4, 10), (trials, 1))
+    nodes = np.tile([[1e-3, 0.05, 0.1, 0.2, 0.5, 1.0]], (trials, 1, 1))
+    masses = np.tile([[0.46, 0.38, 0.04, 0.04, 0.04, 0.04]], (trials, 1, 1))
+    for own in (values, nodes, masses):
+        own[list(broken)] = np.nan
+    told = Lanczos(5000, np.full((trials, 10), 0.1), np.zeros((trials, 10)), nodes, masses)
+    return LayerSpectrum(number, str(number), values, lanczos=told)
+
+
+@pytest.mark.parametrize("broken", [[0], [0, 1]])
+def test_trials_that_are_not_finite_do_not_move_the_axis(broken):
+    whole = make_spectrum()
+    good, bad = estimated(trials=2), estimated(2, trials=2, broken=broken)
+    ends = [
+        draw_spectrum(replace(whole, layers=layers)).axes[0].get_xlim()
+        for layers in ((good,), (good, bad))
+    ]
+    assert ends[0] == ends[1]
+
+
 def test_estimates_are_drawn_where_shares_are_known():
-    """Ten values of equal weight, and bounds that know little below 0.1."""
-    values = np.geomspace(1.0, 1e-4, 10)[None]
-    nodes = np.array([[[1e-3, 0.05, 0.1, 0.2, 0.5, 1.0]]])
-    masses = np.array([[[0.46, 0.38, 0.04, 0.04, 0.04, 0.04]]])
-    told = Lanczos(5000, np.full((1, 10), 0.1), np.zeros((1, 10)), nodes, masses)
-    layer = LayerSpectrum(1, "1", values, lanczos=told)
+    layer = estimated()
     figure = draw_spectrum(replace(make_spectrum(), layers=(layer,)))
     (data,) = bars(figure)
     assert len(data.values) == FEW_BINS

@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from snstat.results import LayerSpectrum, SpectrumTheory
+from snstat.results import Lanczos, LayerSpectrum, SpectrumTheory
 
 VALUES = [[4.0, 2.0, 1.0, 0.04, 0.0], [8.0, 8.0, 4.0, 0.07, 0.08]]
 
@@ -57,3 +57,12 @@ def test_all_values_of_a_jacobian_of_zeros_are_near_zero() -> None:
     assert {name: measure.estimate for name, measure in found.items()} == {
         "mean_square": 0.0, "relative_variance": None, "largest": 0.0, "near_zero": 1.0,
     }  # fmt: skip
+
+
+def test_nothing_is_known_of_shares_of_a_trial_that_is_not_finite() -> None:
+    nodes = np.array([[[0.5, 1.0]], [[math.nan, math.nan]]])
+    masses = np.array([[[0.4, 0.6]], [[math.nan, math.nan]]])
+    told = Lanczos(9, np.full((2, 2), 0.5), np.zeros((2, 2)), nodes, masses)
+    for shares in told.shares(np.array([[0.1, 2.0]] * 2)):
+        assert np.isfinite(shares[0]).all()
+        assert np.isnan(shares[1]).all()

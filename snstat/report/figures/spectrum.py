@@ -96,7 +96,10 @@ def _range(layers: tuple[LayerSpectrum, ...]) -> tuple[float, float]:
 
 
 def _known_from(layer: LayerSpectrum, lanczos: Lanczos, high: float) -> float:
-    """Return from which log₁₀ σ on shares are known, of all trials together."""
+    """Return from which log₁₀ σ on shares are known, of all finite trials together; `high` where
+    there are none."""
+    if not np.isfinite(layer.singular_values).any():
+        return high
     places = np.linspace(high - DECADES, high, int(DECADES * BINS) + 1)
     bounds = np.broadcast_to(10.0**places, (len(layer.singular_values), places.size)).copy()
     low, high_shares = (np.nanmean(own, axis=0) for own in lanczos.shares(bounds))
