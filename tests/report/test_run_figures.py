@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +13,19 @@ from scipy.stats import norm, t
 import snstat
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.plot import trajectory_options
-from snstat.report.figures import draw_difference, draw_gradient, draw_residual, draw_trajectory
-from snstat.report.figures.panel import quantile_band
+from snstat.report.figures import (
+    draw_difference,
+    draw_gradient,
+    draw_residual,
+    draw_trajectory,
+    save_figure,
+)
+from snstat.report.figures.panel import marked_layers, quantile_band
+from snstat.report.figures.style import style_named
+from snstat.report.figures.trajectory import drawables
+from snstat.report.interactive.drawing import _key
 from snstat.results import Run
+from tests.report.builders import make_run
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,10 @@ def test_the_factors_of_a_gradient_stand_beside_its_name(runs: list[Run]) -> Non
         gradient = run.gradient.estimate
         factor = (gradient[0] / gradient[6]) ** (1 / 6)
         error = factor * run.gradient.stderr[0] / 6
-        assert f"measured {factor:.4g} ± {error:.1g}" in word
+        shown = re.search(r"measured (\d\.(\d+)) ± (\d\.(\d+))", word)
+        assert float(f"{error:.1e}") == float(shown[3])
+        assert len(shown[2]) == len(shown[4])
+        assert float(shown[1]) == pytest.approx(factor, abs=0.51 * 10.0 ** -len(shown[2]))
         assert f"χ = {run.outlook.gradient_growth:.4g}" in word
     assert words[0].startswith("SELU")
     assert not any(word.startswith("target") for word in words)
@@ -154,3 +169,110 @@ def test_a_difference_is_of_two_runs_of_one_depth(runs: list[Run]) -> None:
     short = snstat.propagate("selu", depth=2, width=8, batch=4, trials=2)
     with pytest.raises(InvalidValueError, match="6 and 2"):
         draw_difference([runs[0], short])
+
+
+DEEP = 20_000
+
+
+def bytes_of(figure: object) -> int:
+    file = io.BytesIO()
+    save_figure(figure, file, "svg")
+    return len(file.getvalue())
+
+
+def test_a_deep_difference_has_few_points_and_markers() -> None:
+    deep = [make_run(name, DEEP, seed=seed) for seed, name in enumerate(("selu", "tanh"))]
+    figure = draw_difference(deep, options=trajectory_options(deep))
+    for axes in figure.axes:
+        points = axes.lines[1].get_xdata()
+        assert points.size <= 2001
+        marked = axes.containers[0].lines[0].get_xdata()
+        np.testing.assert_array_equal(marked, points[marked_layers(points, 0)])
+        # Log-spaced as the axis is: half of them before layer 200.
+        assert np.sum(marked < 200) >= 5
+    assert bytes_of(figure) < 1.5e6
+
+
+def test_a_difference_does_not_join_layers_within_residuals() -> None:
+    layers = [{"kind": "dense", "width": 8}]
+    body = {"kind": "residual", "layers": [*layers, *layers]}
+    form = {"input": {"channels": 8}, "layers": [body, *layers]}
+    network = snstat.Network.read(form)
+    found = [
+        snstat.propagate(network, batch=4, trials=3, seed=seed, dtype="float64") for seed in (0, 1)
+    ]
+    figure = draw_difference(found, options=trajectory_options(found))
+    rows = found[0].network.layers
+    outside = [number for number, row in enumerate(rows) if not row.inner]
+    inside = [number for number, row in enumerate(rows) if row.inner]
+    assert inside
+    for axes in figure.axes:
+        _, dots, line, *_ = axes.lines
+        assert dots.get_xdata().tolist() == inside
+        assert line.get_xdata().tolist() == outside
+        assert set(axes.containers[0].lines[0].get_xdata()) <= set(outside)
+    assert "within blocks" in legend_of(figure)
+
+
+def test_deep_residuals_keep_the_largest_and_both_tails() -> None:
+    deep = make_run(depth=DEEP)
+    z = deep.variance.z
+    figure = draw_residual([deep], options=trajectory_options([deep]))
+    left, right = figure.axes[2:4]
+    layers, shown = next(line for line in left.lines if line.get_marker() == "o").get_data()
+    assert len(layers) < 2200
+    np.testing.assert_array_equal(shown, z[layers])
+    assert set(np.argsort(-np.abs(z))[:50]) <= set(layers)
+    at, ordered = right.lines[-1].get_data()
+    known = np.sort(z[np.isfinite(z)])
+    assert len(at) < 2200
+    for end in (slice(None, 10), slice(-10, None)):
+        np.testing.assert_array_equal(ordered[end], known[end])
+        wanted = norm.ppf((np.arange(known.size) + 0.5) / known.size)[end]
+        np.testing.assert_allclose(at[end], wanted, rtol=1e-9)
+    # Between them no gap is wide.
+    assert np.diff(at)[10:-10].max() < 0.1
+    assert bytes_of(figure) < 2e6
+
+
+def test_every_number_of_trials_has_its_curve() -> None:
+    several = [make_run(name, trials=n) for name, n in (("selu", 3), ("tanh", 9), ("relu", 3))]
+    single = make_run("sine", trials=1)
+    figure = draw_residual([*several, single], options=trajectory_options([*several, single]))
+    for axes in figure.axes[1::2]:
+        normal, *students = axes.lines[:3]
+        at = normal.get_xdata()
+        for line, freedom in zip(students, (2, 8), strict=True):
+            np.testing.assert_allclose(line.get_ydata(), t.ppf(norm.cdf(at), freedom), rtol=1e-8)
+        assert students[0].get_linestyle() == students[1].get_linestyle() == "--"
+        assert len({str(line._dash_pattern) for line in students}) == 2
+    told = [word for word in legend_of(figure) if "Student" in word]
+    assert told == [f"Student's t, {n} degrees of freedom" for n in (2, 8)]
+
+
+def test_what_was_not_simulated_is_in_no_legend(runs: list[Run]) -> None:
+    nothing = {
+        name: replace(own, estimate=own.estimate * np.nan, stderr=own.stderr * np.nan)
+        for name, own in runs[0].statistics.items()
+    }
+    bare = replace(runs[0], statistics=nothing)
+    options = trajectory_options([bare])
+    assert not any(
+        "simulation" in word for word in legend_of(draw_trajectory([bare], options=options))
+    )
+    assert any(
+        "simulation" in word
+        for word in legend_of(draw_trajectory(runs, options=trajectory_options(runs)))
+    )
+    drawn = drawables([bare], style_named("light"), options)
+    assert _key(drawn, ["mean"]).startswith("Lines: theory. ")
+    drawn = drawables(runs, style_named("light"), trajectory_options(runs))
+    assert _key(drawn, ["mean"]).startswith("Markers: simulation ±1 standard error. Bands: ±1")
+
+
+def test_bands_of_a_gradient_that_was_not_measured_are_in_no_legend() -> None:
+    run = snstat.propagate("tanh", depth=3, width=12, batch=4, trials=9, keep_trials=True)
+    figure = draw_gradient([run], options=trajectory_options([run], band="quantile"))
+    words = legend_of(figure)
+    assert "theory" in words
+    assert not any("simulation" in word or "trials" in word for word in words)

@@ -10,7 +10,15 @@ import numpy as np
 from snstat.errors import InvalidValueError
 from snstat.report.figures.captions import run_caption
 from snstat.report.figures.layer_axis import make_room, set_layers
-from snstat.report.figures.panel import LABELS, LARGEST
+from snstat.report.figures.panel import (
+    FAINT,
+    LABELS,
+    LARGEST,
+    connected,
+    inner,
+    marked_layers,
+    thinned,
+)
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -22,7 +30,12 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.figures.trajectory import Options, drawables, shown_statistics
+from snstat.report.figures.trajectory import (
+    Options,
+    drawables,
+    shown_statistics,
+    within_handles,
+)
 from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
@@ -68,7 +81,7 @@ def draw_difference(
             _draw(axes, first, second, name, look)
         panels[-1].set_xlabel("layer")
         set_layers(panels[-1], counts[0])
-        _legend(figure, second, look, grow=options.size is None)
+        _legend(figure, drawn, look, grow=options.size is None)
         if options.caption:
             words = f"{second.label} less {first.label}, as of independent runs"
             place_caption(figure, SEPARATOR.join([words, run_caption(runs)]), look)
@@ -106,27 +119,34 @@ def _draw(axes: Axes, first: Drawn, second: Drawn, name: str, look: Style) -> No
     statistic = second.statistic(name)
     axes.set_ylabel(f"ln of {words}" if statistic is not None and statistic.logarithmic else words)
     axes.axhline(0.0, color=look.faint, linewidth=0.9, zorder=1.5)
-    estimate, error, theory = _difference(first, second, name)
-    layers, color = np.arange(len(estimate)), second.series.color
+    whole, color = _difference(first, second, name), second.series.color
+    one, two, every = first.run, second.run, len(whole[0])
+    # What either run has within a residual is on no curve.
+    layers = thinned(np.intersect1d(connected(one, every), connected(two, every)))
+    within = np.union1d(inner(one, every), inner(two, every))
+    if within.size:
+        axes.plot(within, whole[0][within], ".", color=color, alpha=FAINT, markersize=3, zorder=2)
+    estimate, error, theory = (part[layers] for part in whole)
     axes.plot(layers, theory, color=color, linestyle=second.series.line, zorder=2.5)
     axes.fill_between(
         layers, estimate - error, estimate + error, color=color, alpha=BAND, linewidth=0
     )
-    step = max(len(layers) // 24, 1)
+    marked = marked_layers(layers, 0)
     axes.errorbar(
-        layers[::step], estimate[::step], yerr=np.nan_to_num(error[::step]),
+        layers[marked], estimate[marked], yerr=np.nan_to_num(error[marked]),
         fmt=second.series.marker, color=color, markerfacecolor=look.ground, markeredgewidth=1.1,
         elinewidth=1.0, capsize=0, zorder=3,
     )  # fmt: skip
 
 
-def _legend(figure: Figure, entry: Drawn, look: Style, *, grow: bool) -> None:
+def _legend(figure: Figure, drawn: Sequence[Drawn], look: Style, *, grow: bool) -> None:
     from matplotlib.lines import Line2D
 
-    series = entry.series
+    series = drawn[1].series
     handles = [
         Line2D([], [], color=series.color, marker=series.marker, linestyle="",
                markerfacecolor=look.ground, label="measured difference ± 1 s.e."),
         Line2D([], [], color=series.color, linestyle=series.line, label="difference of theories"),
+        *within_handles(drawn, look),
     ]  # fmt: skip
     place_legend(figure, handles, grow=grow)

@@ -13,6 +13,7 @@ from snstat.errors import InvalidValueError
 from snstat.report.figures.captions import run_labels
 from snstat.report.figures.style import style_named
 from snstat.report.figures.trajectory import MOST_OVERLAID, Options, draw_trajectory, drawables
+from snstat.report.numbers import quantity
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def draw_gradient(
     layer.
 
     Beside the name of a run stand χ, the factor per layer backward at the fixed point, and the
-    measured one: the geometric mean over all layers, with its standard error. Raises
-    UnknownNameError for an unknown style, and InvalidValueError where no run has a gradient.
+    measured one: the geometric mean over all layers, with its standard error. A run without a
+    measured gradient has the line of theory alone, from `options.gradients`. Raises
+    UnknownNameError for an unknown style, and InvalidValueError where no run has either.
     """
     options = options or Options()
     drawn = drawables(runs, style_named(style), options)
@@ -62,6 +64,5 @@ def _factors(entry: Drawn) -> list[str]:
         ratio = float(statistic.estimate[first] / statistic.estimate[last])
         factor = ratio ** (1.0 / (last - first))
         error = factor * float(statistic.stderr[first]) / (last - first)
-        shown = f"measured {factor:.4g}"
-        found.append(f"{shown} ± {error:.1g}" if math.isfinite(error) and error > 0 else shown)
+        found.append(f"measured {quantity(factor, error if error > 0 else math.nan)}")
     return found

@@ -14,6 +14,7 @@ from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
     WIDTH,
     Style,
+    blend,
     drawing,
     dress,
     page,
@@ -91,7 +92,9 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
         return
     # Points that do not move have no arrow.
     length[length == 0] = np.nan
-    shade = LinearSegmentedColormap.from_list("steps", [_blend(look, 0.22), _blend(look, 0.85)])
+    shade = LinearSegmentedColormap.from_list(
+        "steps", [blend(look.ink, look.ground, share) for share in (0.22, 0.85)]
+    )
     aspect = _page_aspect(figure)
     run, rise = across * aspect / length, up / length
     norm = np.hypot(run, rise)
@@ -254,13 +257,3 @@ def _page_aspect(figure: Figure) -> float:
     """Return the approximate ratio of width to height of the plane on the page."""
     width, height = figure.get_size_inches()
     return float(0.78 * width / (0.8 * height))
-
-
-def _blend(look: Style, share: float) -> tuple[float, float, float]:
-    """Return a mix of ink and background, `share` being the fraction of ink."""
-    from matplotlib.colors import to_rgb
-
-    mixed: FloatArray = share * np.array(to_rgb(look.ink)) + (1 - share) * np.array(
-        to_rgb(look.ground)
-    )
-    return (float(mixed[0]), float(mixed[1]), float(mixed[2]))

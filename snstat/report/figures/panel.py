@@ -141,14 +141,18 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
 def curve(run: Run, layers: int) -> npt.NDArray[np.intp]:
     """Return which of `layers` layers a curve connects: at most about `POINTS`, log-spaced in deep
     networks like the axis, and none within a residual or a turn of a block."""
-    whole = _connected(run, layers)
-    if len(whole) > POINTS:
-        places = np.geomspace(1, len(whole) - 1, POINTS).astype(np.intp)
-        whole = whole[np.unique(np.append(0, places))]
-    return whole
+    return thinned(connected(run, layers))
 
 
-def _connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
+def thinned(layers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return `layers`, at most about `POINTS` of them, log-spaced, with both ends."""
+    if len(layers) > POINTS:
+        places = np.geomspace(1, len(layers) - 1, POINTS).astype(np.intp)
+        layers = layers[np.unique(np.append(0, places))]
+    return layers
+
+
+def connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
     """Return the layers outside residuals; of a block that is repeated, the last of each turn. Of a
     traced module, activations and outputs of blocks."""
     if run.module is not None:
@@ -171,7 +175,7 @@ def inner(run: Run, layers: int) -> npt.NDArray[np.intp]:
     there = np.arange(layers)
     if run.module is not None:
         there = np.intersect1d(there, run.module.distinct)
-    rest = np.setdiff1d(there, _connected(run, layers))
+    rest = np.setdiff1d(there, connected(run, layers))
     found: npt.NDArray[np.intp] = rest if len(rest) <= POINTS else rest[:0]
     return found
 

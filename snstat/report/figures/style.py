@@ -29,6 +29,8 @@ CAPTION_SIZE, CAPTION_CHARACTERS = 6.5, 17
 # The least width of a page, and the least share of its usual height.
 LEAST_WIDTH, LEAST_SHARE = 3.0, 0.45
 LEGEND_HEIGHT = 0.5  # inches reserved in a figure's height: two rows
+# Dashes of a line beside a solid one.
+DASHED: Any = (0, (4, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ def style_named(name: str) -> Style:
     if name not in STYLES:
         raise UnknownNameError("style", name, STYLES)
     return STYLES[name]
+
+
+def blend(color: str, ground: str, share: float) -> tuple[float, float, float]:
+    """Return the mix of two colours, `share` being the fraction of `color`."""
+    from matplotlib.colors import to_rgb
+
+    mixed = share * np.array(to_rgb(color)) + (1 - share) * np.array(to_rgb(ground))
+    return (float(mixed[0]), float(mixed[1]), float(mixed[2]))
 
 
 @contextmanager
@@ -121,8 +131,10 @@ def page(width: float, height: float, size: tuple[float, float] | None) -> Figur
 def place_legend(figure: Figure, handles: Sequence[Artist], *, grow: bool = True) -> None:
     """Put the legend above all axes, in as few rows as the page's width allows.
 
-    If `grow`, the page grows by the rows that do not fit.
+    If `grow`, the page grows by the rows that do not fit. Without `handles` there is no legend.
     """
+    if not handles:
+        return
     for rows in range(1, len(handles) + 1):
         columns = math.ceil(len(handles) / rows)
         legend = figure.legend(handles=handles, loc="outside upper center", ncols=columns)

@@ -18,6 +18,7 @@ from snstat.report.figures.panel import (
     Drawn,
     draw_panel,
     draw_residuals,
+    drawable,
     ends,
     inner,
 )
@@ -37,6 +38,7 @@ from snstat.results import GRADIENT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from snstat.results import FloatArray, Run
 
@@ -228,6 +230,19 @@ def _predicted(entry: Drawn, name: str) -> bool:
     return found is not None and bool(np.isfinite(found.reference).any())
 
 
+def simulated(entry: Drawn, name: str) -> bool:
+    """Return whether an estimate is drawn in some layer."""
+    found = entry.statistic(name)
+    return found is not None and bool(np.isfinite(drawable(found.estimate)).any())
+
+
+def banded(entry: Drawn, name: str) -> bool:
+    """Return whether the band of a statistic is one of quantiles."""
+    found = entry.statistic(name)
+    kept = found is not None and found.trials is not None
+    return entry.quantiles and kept and simulated(entry, name)
+
+
 def mixed(entry: Drawn, name: str) -> bool:
     """Return whether theory at the simulated width is known in some layers only."""
     found = entry.statistic(name)
@@ -245,6 +260,17 @@ def within_words(drawn: Sequence[Drawn]) -> list[str]:
             if len(inner(entry.run, len(entry.run.finite)))
         }
     )
+
+
+def within_handles(drawn: Sequence[Drawn], look: Style) -> list[Line2D]:
+    """Return the legend's entries of `within_words`."""
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
+               label=words)
+        for words in within_words(drawn)
+    ]  # fmt: skip
 
 
 def _legend(
@@ -274,11 +300,12 @@ def _legend(
             )
             for entry in drawn
         ]
-    handles += [
-        Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
-               label="simulation ± 1 s.e.")
-    ]  # fmt: skip
-    if options.quantiles:
+    if any(simulated(entry, name) for entry in drawn for name in names):
+        handles.append(
+            Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
+                   label="simulation ± 1 s.e.")
+        )  # fmt: skip
+    if any(banded(entry, name) for entry in drawn for name in names):
         handles.append(Patch(color=look.ink, alpha=0.3, linewidth=0, label="5 to 95 % of trials"))
     if any(_predicted(entry, name) for entry in drawn for name in names):
         handles.append(Line2D([], [], color=look.ink, label="theory"))
@@ -286,11 +313,7 @@ def _legend(
         handles.append(
             Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
         )
-    handles += [
-        Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
-               label=words)
-        for words in within_words(drawn)
-    ]  # fmt: skip
+    handles += within_handles(drawn, look)
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
         handles.append(Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label=words))

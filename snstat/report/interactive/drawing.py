@@ -15,9 +15,11 @@ from snstat.report.figures.panel import DOTTED, LABELS, Drawn, draw_panel, ends
 from snstat.report.figures.style import Style, drawing, style_named
 from snstat.report.figures.trajectory import (
     Options,
+    banded,
     drawables,
     mixed,
     shown_statistics,
+    simulated,
     within_words,
 )
 from snstat.report.interactive.axis import Axis, axis_of
@@ -91,7 +93,7 @@ def draw_interactive(
     return InteractivePage(
         grid,
         ", ".join(entry.label for entry in drawn),
-        _key(drawn, names, options),
+        _key(drawn, names),
         run_caption(runs) if options.caption else "",
         look,
     )
@@ -175,10 +177,15 @@ def _place_legend(
     panel.height += LEGEND_ROW * -(-len(drawn) // ACROSS)
 
 
-def _key(drawn: Sequence[Drawn], names: Sequence[str], options: Options) -> str:
+def _key(drawn: Sequence[Drawn], names: Sequence[str]) -> str:
     """Return what markers and lines mean, and where runs end."""
-    band = "5 to 95 % of trials" if options.quantiles else "±1 standard error"
-    parts = [f"Markers: simulation ±1 standard error. Bands: {band}. Lines: theory"]
+    shown = [(entry, name) for entry in drawn for name in names if simulated(entry, name)]
+    quantiles = any(banded(*own) for own in shown)
+    parts = []
+    if shown:
+        band = "5 to 95 % of trials" if quantiles else "±1 standard error"
+        parts = ["Markers: simulation ±1 standard error", f"Bands: {band}"]
+    parts.append("Lines: theory")
     if any(mixed(entry, name) for entry in drawn for name in names):
         parts.append("Faint lines: theory at infinite width")
     parts += [f"Faint points: {words}" for words in within_words(drawn)]
