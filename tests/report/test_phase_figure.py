@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +14,21 @@ import snstat
 from snstat.report.figures import draw_phase, save_figure
 from snstat.results import Phase
 
+if TYPE_CHECKING:
+    from matplotlib.text import Text
+
 
 @lru_cache(maxsize=8)
 def plane(name: str, low: float = 0.5, high: float = 2.0) -> Phase:
     gains, biases = np.linspace(low, high, 61), np.linspace(0.0, 1.0, 41)
     return snstat.phase(name, weight_gain=gains, bias_std=biases)
+
+
+def place_of(text: Text) -> tuple[float, float]:
+    """Return the gain and the bias deviation at which a text stands."""
+    axes = text.axes
+    gain, bias = axes.transData.inverted().transform(axes.transAxes.transform(text.get_position()))
+    return float(gain), float(bias)
 
 
 def words_of(figure: object) -> set[str]:
@@ -46,7 +58,7 @@ def test_phases_are_named_where_they_are() -> None:
     figure = draw_phase([phase])
     assert {"ordered", "chaotic"} <= words_of(figure)
     for text in figure.axes[0].texts:
-        gain, bias = text.get_position()
+        gain, bias = place_of(text)
         if text.get_text() in {"ordered", "chaotic"}:
             at = snstat.phase("tanh", weight_gain=gain, bias_std=bias).gradient_growth[0, 0]
             assert (at < 1) == (text.get_text() == "ordered")
@@ -93,3 +105,57 @@ def test_small_multiples_fit_their_page(count: int, style: str) -> None:
     save_figure(figure, first, "svg")
     save_figure(figure, second, "svg")
     assert first.getvalue() == second.getvalue()
+
+
+def test_two_equal_planes_are_both_drawn() -> None:
+    figure = draw_phase([plane("tanh")] * 2, dots=[[(1.5, 0.3)], []])
+    for axes in figure.axes:
+        assert {text.get_text() for text in axes.texts} == {"ordered", "chaotic"}
+    with pytest.raises(ValueError, match="zip"):
+        draw_phase([plane("tanh")] * 2, dots=[[(1.5, 0.3)]])
+
+
+def test_the_legend_is_of_what_is_drawn() -> None:
+    told = legend_of(draw_phase([plane("sigmoid")], contour="both"))
+    assert told == ""
+    low = snstat.phase("tanh", weight_gain=np.linspace(0.5, 0.9, 41), bias_std=[0.5, 0.6, 0.7])
+    told = legend_of(draw_phase([low]))
+    assert told == "ξ$_c$ of correlations: 1 layer"
+    # A phase on either side of where signals have none is no line between them.
+    plain = plane("tanh")
+    endless = (plain.gradient_growth > 0.9) & (plain.gradient_growth < 1.1)
+    parted = replace(plain, pre_activation=np.where(endless, np.inf, plain.pre_activation))
+    told = legend_of(draw_phase([parted]))
+    assert "χ = 1" not in told
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "selu", "gelu"])
+@pytest.mark.parametrize("contour", ["xi_c", "both"])
+def test_names_and_numbers_are_clear_of_each_other_and_of_the_frame(name, contour) -> None:
+    figure = draw_phase([plane(name)], contour=contour, dots=[[(0.9, 0.5)]])
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) >= 3
+    for number, box in enumerate(boxes):
+        assert frame.x0 < box.x0 < box.x1 < frame.x1
+        assert frame.y0 < box.y0 < box.y1 < frame.y1
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+        assert not box.contains(*axes.transData.transform((0.9, 0.5)))
+    borders = [entry for entry in axes.collections if np.max(entry.get_linewidth()) == 2.0]
+    for path in [path for entry in borders for path in entry.get_paths()]:
+        line = path.transformed(axes.transData)
+        assert not any(line.intersects_bbox(box, filled=False) for box in boxes)
+
+
+def test_numbers_stand_on_their_contour() -> None:
+    axes = draw_phase([plane("tanh")]).axes[0]
+    numbers = [text for text in axes.texts if text.get_text().isdigit()]
+    assert {"1", "3", "10", "30"} == {text.get_text() for text in numbers}
+    for text in numbers:
+        gain, bias = place_of(text)
+        found = snstat.phase("tanh", weight_gain=gain, bias_std=bias)
+        # Contours are linear in ln ξ within a cell.
+        depth = found.correlation_depth_scale[0, 0]
+        assert depth == pytest.approx(float(text.get_text()), rel=0.05)

@@ -10,9 +10,12 @@ import numpy as np
 
 from snstat.activation import display_name
 from snstat.report.figures.captions import OF_WIDE
+from snstat.report.figures.phase_labels import Plane, label
 from snstat.report.figures.style import (
+    DASHED,
     WIDTH,
     Style,
+    blend,
     drawing,
     page,
     place_caption,
@@ -24,9 +27,10 @@ from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.contour import ContourSet
     from matplotlib.figure import Figure
 
-    from snstat.results import BoolArray, FloatArray, Phase
+    from snstat.results import FloatArray, Phase
 
 # Layers at which contours are drawn; beyond the last that has a label, they crowd at χ = 1.
 LEVELS, LABELLED = (1.0, 3.0, 10.0, 30.0, 100.0), 30.0
@@ -34,14 +38,10 @@ LEVELS, LABELLED = (1.0, 3.0, 10.0, 30.0, 100.0), 30.0
 ACROSS, SMALL, LARGE = 4, 1.75, 4.6
 # Strength of the tints of the phases.
 TINT = 0.2
-# The room that the name of a phase needs to either side, as a share of the plane's width, in a
-# single picture and in a small one.
-ROOM = (0.06, 0.17)
 NAMES = {
     "gain": ("weight gain G", "bias standard deviation b"),
     "variance": ("weight variance times fan-in, G²", "bias variance, b²"),
 }
-DASHES: Any = (0, (4, 2))
 
 
 def draw_phase(
@@ -72,8 +72,11 @@ def draw_phase(
         figure = page(WIDTH if columns < ACROSS else 1.2 * WIDTH, height, size)
         body = figure.add_subfigure(figure.add_gridspec(1, 1)[0])
         grid = body.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, phase, own in zip(grid.flat, phases, every, strict=False):
-            _draw(axes, phase, own, look, contour=contour, variance=variance, small=not single)
+        planes = []
+        for axes, phase, own in zip(grid.flat[: len(phases)], phases, every, strict=True):
+            planes.append(
+                _draw(axes, phase, own, look, contour=contour, variance=variance, small=not single)
+            )
             axes.set_title(display_name(phase.activation), fontsize=10 if single else 8.5)
         for axes in grid.flat[len(phases) :]:
             axes.set_visible(False)
@@ -83,11 +86,12 @@ def draw_phase(
         across, up = NAMES["variance" if variance else "gain"]
         body.supxlabel(across, fontsize=9.5)
         body.supylabel(up, fontsize=9.5)
-        handles = _handles(phases, look, contour, dotted=any(len(own) for own in every))
-        place_legend(figure, handles, grow=size is None)
+        place_legend(figure, _handles(phases, planes, look), grow=size is None)
         if caption:
             place_caption(figure, _caption(phases), look)
         settle(figure)
+        for plane in planes:
+            label(plane, look, small=not single, largest=LABELLED)
     return figure
 
 
@@ -105,10 +109,8 @@ def _draw(
     contour: str,
     variance: bool,
     small: bool,
-) -> None:
-    """Draw the plane of one activation."""
-    from matplotlib.colors import to_rgba
-
+) -> Plane:
+    """Draw the plane of one activation, without names and numbers."""
     power = 2 if variance else 1
     x, y = phase.weight_gain**power, phase.bias_std**power
     axes.set_xlim(x[0], x[-1])
@@ -118,7 +120,10 @@ def _draw(
     with np.errstate(divide="ignore"):
         growth = np.log(phase.gradient_growth.T)
     ordered, chaotic = (growth < 0) & ~endless, (growth > 0) & ~endless
-    tints = [to_rgba(look.cycle[0], TINT), to_rgba(look.cycle[1], TINT)]
+    tints = [blend(color, look.ground, TINT) for color in look.cycle[:2]]
+    parts = {"ordered": ordered, "chaotic": chaotic}
+    at = np.reshape([(gain**power, bias**power) for gain, bias in dots], (-1, 2))
+    plane = Plane(axes, (x, y), parts, dict(zip(parts, tints, strict=True)), at)
     shown = np.ma.masked_where(endless, np.clip(growth, -1e3, 1e3))
     if not shown.mask.all():
         axes.contourf(x, y, shown, levels=[-1e4, 0.0, 1e4], colors=tints, zorder=1)
@@ -128,26 +133,30 @@ def _draw(
             x, y, np.where(endless, 1.0, 0.0), levels=[0.5, 2.0], colors="none",
             hatches=["////"], zorder=1,
         ).set(edgecolor=look.faint, linewidth=0.0)  # fmt: skip
-        axes.contour(
+        plane.borders["endless"] = axes.contour(
             x, y, np.where(endless, 1.0, 0.0), levels=[0.5], colors=[look.faint],
             linewidths=0.7, zorder=1.5,
         )  # fmt: skip
     for name, values, dash in (
         ("xi_c", phase.correlation_depth_scale, "solid"),
-        ("xi_q", phase.depth_scale, DASHES),
+        ("xi_q", phase.depth_scale, DASHED),
     ):
         if contour in (name, "both"):
-            _contours(axes, (x, y), values.T, look, dash=dash, small=small)
+            drawn = _contours(axes, (x, y), values.T, look, dash=dash)
+            if drawn is not None:
+                plane.contours[name] = drawn
     if ordered.any() and chaotic.any():
         line = np.ma.masked_where(endless, growth)
-        axes.contour(x, y, line, levels=[0.0], colors=[look.ink], linewidths=2.0, zorder=3)
+        plane.borders["critical"] = axes.contour(
+            x, y, line, levels=[0.0], colors=[look.ink], linewidths=2.0, zorder=3
+        )
     _vanishing(axes, phase, x, y, look)
-    _words(axes, (x, y), ((ordered, "ordered"), (chaotic, "chaotic")), look, small=small)
-    for gain, bias in dots:
+    if at.size:
         axes.plot(
-            [gain**power], [bias**power], "o", color=look.ink, markeredgecolor=look.ground,
+            at[:, 0], at[:, 1], "o", color=look.ink, markeredgecolor=look.ground,
             markersize=6, clip_on=False, zorder=5,
         )  # fmt: skip
+    return plane
 
 
 def _contours(
@@ -157,22 +166,18 @@ def _contours(
     look: Style,
     *,
     dash: Any,
-    small: bool,
-) -> None:
-    """Draw contours of a depth scale, labelled with its layers where there is room."""
+) -> ContourSet | None:
+    """Draw contours of the logarithm of a depth scale, None where there are none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.ma.masked_invalid(np.log10(np.minimum(values, 1e6)))
     known = logs.compressed()
     levels = [level for level in LEVELS if known.size and known.min() < math.log10(level)]
     if not levels or known.max() <= math.log10(levels[0]):
-        return
-    drawn = axes.contour(
+        return None
+    return axes.contour(
         *at, logs, levels=np.log10(levels), colors=[look.ink], linewidths=0.7, alpha=0.75,
         linestyles=[dash], zorder=2,
     )  # fmt: skip
-    if not small:
-        words = {math.log10(level): f"{level:g}" for level in levels if level <= LABELLED}
-        axes.clabel(drawn, levels=list(words), fmt=words, fontsize=7, inline_spacing=2)
 
 
 def _vanishing(axes: Axes, phase: Phase, x: FloatArray, y: FloatArray, look: Style) -> None:
@@ -185,56 +190,25 @@ def _vanishing(axes: Axes, phase: Phase, x: FloatArray, y: FloatArray, look: Sty
         )  # fmt: skip
 
 
-def _words(
-    axes: Axes,
-    at: tuple[FloatArray, FloatArray],
-    parts: Sequence[tuple[BoolArray, str]],
-    look: Style,
-    *,
-    small: bool,
-) -> None:
-    """Write the name of each phase where it has most room."""
-    from scipy.ndimage import distance_transform_edt
-
-    for part, word in parts:
-        rows, columns = part.shape
-        # A word is about three times as wide as high; a narrow phase has room for an upright one.
-        for wide, high in ((1.0, 3.0), (3.0, 1.0)):
-            far = distance_transform_edt(np.pad(part, 1), sampling=(high / rows, wide / columns))
-            far = far[1:-1, 1:-1]
-            if far.max() >= ROOM[small]:
-                break
-        else:
-            continue
-        row, column = np.unravel_index(int(np.argmax(far)), part.shape)
-        axes.text(
-            at[0][column], at[1][row], word, ha="center", va="center", color=look.ink,
-            fontsize=8 if small else 11, fontstyle="italic", zorder=4,
-            rotation=0 if wide < high else 90,
-            bbox={"facecolor": look.ground, "alpha": 0.65, "linewidth": 0,
-                  "boxstyle": "round,pad=0.2"},
-        )  # fmt: skip
-
-
-def _handles(phases: Sequence[Phase], look: Style, contour: str, *, dotted: bool) -> list[Any]:
+def _handles(phases: Sequence[Phase], planes: Sequence[Plane], look: Style) -> list[Any]:
     """Return the legend's entries: of what is there."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    growths = [phase.gradient_growth[~phase.explodes] for phase in phases]
     handles: list[Any] = []
-    if any((growth < 1).any() and (growth > 1).any() for growth in growths):
+    if any(plane.has_border("critical") for plane in planes):
         handles.append(Line2D([], [], color=look.ink, linewidth=2.0, label="χ = 1"))
     depth_scales: tuple[tuple[str, str, Any], ...] = (
         ("xi_c", "ξ$_c$ of correlations", "solid"),
-        ("xi_q", "ξ$_q$ of second moments", DASHES),
+        ("xi_q", "ξ$_q$ of second moments", DASHED),
     )
     for name, words, dash in depth_scales:
-        if contour in (name, "both"):
-            at = ", ".join(f"{level:g}" for level in LEVELS)
+        levels = sorted({level for plane in planes for level in plane.levels(name)})
+        if levels:
+            at = ", ".join(f"{level:g}" for level in levels)
             handles.append(
                 Line2D([], [], color=look.ink, linewidth=0.7, linestyle=dash,
-                       label=f"{words}: {at} layers")
+                       label=f"{words}: {at} layer{'s' if levels != [1.0] else ''}")
             )  # fmt: skip
     if any(phase.explodes.any() for phase in phases):
         handles.append(
@@ -245,7 +219,7 @@ def _handles(phases: Sequence[Phase], look: Style, contour: str, *, dotted: bool
         handles.append(
             Line2D([], [], color=look.cycle[4], linewidth=3.0, label="q* = 0: the signal vanishes")
         )
-    if dotted:
+    if any(plane.dots.size for plane in planes):
         handles.append(
             Line2D([], [], color=look.ink, marker="o", linestyle="", markersize=6,
                    label="saved runs")
