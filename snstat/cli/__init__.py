@@ -198,9 +198,25 @@ def flags(typed: Sequence[str]) -> Spelling:
 
 
 def _flags(typed: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the longest and the shortest flag of each option of the command in `typed`. Importing
-    the command may be what failed, so this is for messages that name options."""
-    name = next((word for word in typed if not word.startswith("-")), "")
+    """Return the longest and the shortest flag of each option of the command in `typed`, and of how
+    saved runs are made, if the name cannot be a word. Importing the command may be what failed, so
+    this is for messages that name options."""
+    from snstat.network.run_settings import RunSettings
+    from snstat.network.settings import NetworkSettings
+    from snstat.values.option import options_of
+
+    # What describes networks has the same name in files, which have no flags.
+    made = options_of(RunSettings).keys() - options_of(NetworkSettings).keys()
+    of_runs = {
+        name: flags
+        for name, flags in _options_of("propagate").items()
+        if name in made and "_" in name
+    }
+    return of_runs | _options_of(next((word for word in typed if not word.startswith("-")), ""))
+
+
+def _options_of(name: str) -> dict[str, tuple[str, str]]:
+    """Return the longest and the shortest flag of each option of a command, if `name` is one."""
     command = group.get_command(click.Context(group), name)
     options = {}
     for parameter in [] if command is None else command.params:

@@ -60,7 +60,6 @@ def draw_depth_scales(
 
     names = [resolve(name).name for name in options["activation"]]
     gains, biases = one_range("weight_gain", options["weight_gain"]), options["bias_std"]
-    require_numbers(biases)
     figures.load_matplotlib()
     curves = [depth_scale_curve(name, gains, bias) for name in names for bias in biases or (0.0,)]
     return figures.draw_depth_scales(curves, style, runs=runs, caption=caption, size=size)

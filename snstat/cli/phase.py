@@ -203,4 +203,4 @@ def _places(files: Sequence[str], names: Sequence[str]) -> list[list[tuple[float
                 reason = f"is a run of {stack.activation}, which is not drawn"
                 raise InputFileError(path, reason, f"add -a {stack.activation}")
             found[stack.activation].append((stack.weight_gain, stack.bias_std))
-    return list(found.values())
+    return [found[name] for name in names]

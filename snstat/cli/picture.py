@@ -24,7 +24,7 @@ KINDS = (
     *("correlation", "phase"),
     *("depth-scale", "positions", "spectrum"),
 )
-# Those that are pictures of runs as they are.
+# Those that are pictures of runs as they are, by `draw_` and their name.
 OF_RUNS = ("trajectory", "difference", "gradient", "residual")
 MAPS = ("unit", "ensemble")
 # The format of the interactive page, and the kinds that it can show.
@@ -214,13 +214,7 @@ def draw(
             from snstat.report.interactive import draw_interactive
 
             return draw_interactive(runs, style, options)
-        drawers = (
-            figures.draw_trajectory,
-            figures.draw_difference,
-            figures.draw_gradient,
-            figures.draw_residual,
-        )
-        return drawers[OF_RUNS.index(kind)](runs, style, options)
+        return getattr(figures, f"draw_{kind}")(runs, style, options)
     if kind == "correlation":
         return figures.draw_correlation(_curves(subject), style, caption=caption, size=size)
     if kind == "map":

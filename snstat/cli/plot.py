@@ -149,8 +149,9 @@ def command(
     if not of_ranges:
         refuse_phase_values(options, kind)
     wanted = {} if of_ranges else _options_of(ctx, options, traced=traced)
-    if simulate:
+    if kind == "depth-scale":
         require_numbers(options["bias_std"])
+    if simulate:
         wanted = simulated_options(ctx, options)
     if kind == "heatmap" and ctx.get_parameter_source("layers") is ParameterSource.DEFAULT:
         layers = "all"

@@ -41,6 +41,13 @@ def test_axes_and_small_multiples(capsys, tmp_path):
         assert word in text
 
 
+def test_an_activation_under_two_names_is_one_plane(capsys, tmp_path):
+    path = tmp_path / "phase.svg"
+    words = ("-a", "silu,swish,SiLU", "--contour", "none", "-o", str(path))
+    assert call(capsys, *PHASE[:3], *words)[0] == 0
+    assert path.read_text().count(">ordered<") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -92,6 +99,14 @@ def test_a_saved_run_is_a_dot_and_of_what_is_drawn(capsys, tmp_path):
         (("--bias-std", "0:1"), "must be a number with --kind depth-scale"),
         (("--bias-std", "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7"), "at most 7"),
         (("--contour", "both"), "--contour cannot be used with --kind depth-scale"),
+        (("-a", "relu"), "--bias-std is 0.0, but must be above 0 for a depth scale of ReLU"),
+        (("-a", "identity,relu"), "--bias-std is 0.0, but must be above 0"),
+        (
+            ("-a", "relu", "--bias-std", "0.1", "--weight-gain", "1.5:3"),
+            "--weight-gain is '1.5:3', but must be a range with a depth scale of ReLU",
+        ),
+        (("-a", "relu", "--weight-gain", "2:3"), "grow without bound, choose smaller gains"),
+        (("-a", "tanh", "--bias-std", "9", "--weight-gain", "0:0.001"), "from 0.5 to 3,000 layers"),
     ],
 )
 def test_bad_options_of_depth_scales(capsys, tmp_path, words, message):

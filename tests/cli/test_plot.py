@@ -90,6 +90,31 @@ def test_positions_are_drawn_of_a_network_file_and_of_its_run(capsys, tmp_path):
     assert "no trials" in picture(tmp_path / "fresh.svg")
 
 
+def test_a_gradient_that_was_not_measured_is_theory_alone(capsys, tmp_path, saved):
+    path = tmp_path / "gradient.svg"
+    for words in ([str(saved)], [*SMALL, "--no-backward"]):
+        assert call(capsys, "plot", *words, "--kind", "gradient", "-o", str(path))[0] == 0
+        assert "simulation" not in picture(path)
+        assert ">theory<" in picture(path)
+    assert call(capsys, "plot", *SMALL, "--kind", "gradient", "-o", str(path))[0] == 0
+    assert "simulation ± 1 s.e." in picture(path)
+
+
+def test_the_cure_of_missing_trials_is_a_flag_of_the_command_that_makes_runs(
+    capsys, tmp_path, saved
+):
+    words = ["--band", "quantile", "-o", str(tmp_path / "p.svg")]
+    code, _, err = call(capsys, "plot", str(saved), *words)
+    assert (code, "simulate them again with --keep-trials\n" in err) == (2, True)
+
+
+def test_keys_of_files_are_no_flags(capsys, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text('input = { channels = 4 }\n[[layers]]\nkind = "dense"\nweight_gain = -1\n')
+    code, _, err = call(capsys, "show", str(path))
+    assert (code, "weight_gain" in err, "--weight-gain" in err) == (2, True, False)
+
+
 def test_a_spectrum_is_that_of_its_command(capsys, tmp_path, saved):
     """By default in float64, at layers 1, 8 and the last."""
     path, alike = tmp_path / "one.svg", tmp_path / "other.svg"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from snstat.report.figures.series import Series
     from snstat.report.figures.style import Style
-    from snstat.results import Phase, Run
+    from snstat.results import BoolArray, Phase, Run
 
 # Networks of up to about so many ξ_c are trained (Schoenholz et al., arXiv:1611.01232).
 TRAINABLE = 6.0
@@ -56,7 +56,7 @@ def draw_depth_scales(
     signals vanish or grow without bound. The measured cosine of two inputs in every layer of
     `runs`, at least two uniform stacks with evenly spaced gains, is drawn as shades. `size` is
     (width, height) in inches. Raises UnknownNameError for an unknown style, and
-    InvalidValueError for more curves than colours.
+    InvalidValueError for more curves than colours, and where there is nothing to draw.
     """
     from matplotlib.lines import Line2D
 
@@ -66,6 +66,8 @@ def draw_depth_scales(
         raise InvalidValueError("number of curves", len(phases), bound, "draw fewer")
     looks = series_of([phase.activation for phase in phases], look)
     shaded = len(runs) > 1  # fewer have no distance between gains
+    if not shaded and not any(_seen(phase).any() for phase in phases):
+        raise _unseen(phases)
     biases = {float(phase.bias_std[0]) for phase in phases}
     with drawing(look):
         figure = page(WIDTH, 4.0, size)
@@ -106,6 +108,27 @@ def draw_depth_scales(
             place_caption(figure, SEPARATOR.join(parts), look)
         settle(figure)
     return figure
+
+
+def _seen(phase: Phase) -> BoolArray:
+    """Return at which gains ξ_c or 6 ξ_c is on the axis, (gains,)."""
+    scale = phase.correlation_depth_scale[:, 0]
+    return (TRAINABLE * scale >= LOWEST) & (scale <= HIGHEST)
+
+
+def _unseen(phases: Sequence[Phase]) -> InvalidValueError:
+    """Return the error of `phases` without a depth scale on the axis."""
+    names = ", ".join(dict.fromkeys(display_name(phase.activation) for phase in phases))
+    layers = f"depth scale of {names} from {LOWEST:g} to {HIGHEST:,.0f} layers"
+    for phase in phases:
+        if not phase.bias_std[0] and phase.vanishes.any():
+            bound = f"above 0 for a {layers}"
+            return InvalidValueError("bias_std", 0.0, bound, "signals vanish without biases")
+    ends = [f"{phases[0].weight_gain[place]:g}" for place in (0, -1)]
+    remedy = "signals grow without bound, choose smaller gains"
+    endless = all(phase.explodes.all() for phase in phases)
+    bound = f"a range with a {layers}"
+    return InvalidValueError("weight_gain", ":".join(ends), bound, remedy if endless else "")
 
 
 def _draw(axes: Axes, phase: Phase, series: Series, *, alone: bool) -> None:
