@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -203,14 +204,13 @@ def _flags(typed: Sequence[str]) -> dict[str, tuple[str, str]]:
     this is for messages that name options."""
     from snstat.network.run_settings import RunSettings
     from snstat.network.settings import NetworkSettings
-    from snstat.values.option import options_of
 
     # What describes networks has the same name in files, which have no flags.
-    made = options_of(RunSettings).keys() - options_of(NetworkSettings).keys()
+    network, made = ({own.name for own in fields(of)} for of in (NetworkSettings, RunSettings))
     of_runs = {
         name: flags
         for name, flags in _options_of("propagate").items()
-        if name in made and "_" in name
+        if name in made - network and "_" in name
     }
     return of_runs | _options_of(next((word for word in typed if not word.startswith("-")), ""))
 

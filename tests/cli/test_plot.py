@@ -110,7 +110,8 @@ def test_the_cure_of_missing_trials_is_a_flag_of_the_command_that_makes_runs(
 
 def test_keys_of_files_are_no_flags(capsys, tmp_path):
     path = tmp_path / "net.toml"
-    path.write_text('input = { channels = 4 }\n[[layers]]\nkind = "dense"\nweight_gain = -1\n')
+    layer = '[[layers]]\nkind = "dense"\nwidth = 3\nweight_gain = -1\n'
+    path.write_text(f"input = {{ channels = 4 }}\n{layer}")
     code, _, err = call(capsys, "show", str(path))
     assert (code, "weight_gain" in err, "--weight-gain" in err) == (2, True, False)
 
