@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -131,7 +132,8 @@ def _name(
     small: bool,
 ) -> Bbox | None:
     """Write the name of a phase where it has most room, if it has any: clear of contours and else
-    across them, lying before upright. Return its box."""
+    across them, lying before upright, in a small picture's size where it must be. Return its
+    box."""
     from scipy import ndimage
 
     frame = plane.axes.get_window_extent()
@@ -142,23 +144,17 @@ def _name(
     _cross_out(free, soft, frame)
     text = plane.axes.text(
         0.5, 0.5, word, ha="center", va="center", transform=plane.axes.transAxes, color=look.ink,
-        fontsize=NAME[small], fontstyle="italic", zorder=4,
+        fontstyle="italic", zorder=4,
         bbox={"facecolor": look.ground, "alpha": 0.65, "linewidth": 0,
               "boxstyle": f"round,pad={PADS[0]}"},
     )  # fmt: skip
-    for room in (free, inside):
-        for angle in (0.0, 90.0):
-            text.set_rotation(angle)
-            box = _box(text, PADS[0], plane.axes.figure)
-            size = (
-                math.ceil(box.height) + 2 * AROUND[small],
-                math.ceil(box.width) + 2 * AROUND[small],
-            )
-            fits = ndimage.minimum_filter(room, size, mode="constant", cval=0)
-            if not fits.any():
-                continue
+    for points, room, angle in product(NAME[small:], (free, inside), (0.0, 90.0)):
+        text.set(fontsize=points, rotation=angle)
+        box = _box(text, PADS[0], plane.axes.figure)
+        size = [math.ceil(length) + 2 * AROUND[small] for length in (box.height, box.width)]
+        rows, columns = np.nonzero(ndimage.minimum_filter(room, size, mode="constant", cval=0))
+        if rows.size:
             far = ndimage.distance_transform_edt(np.pad(room, 1))[1:-1, 1:-1]
-            rows, columns = np.nonzero(fits)
             aside = np.hypot(rows - rows.mean(), columns - columns.mean())
             best = int(np.argmax(far[rows, columns] - CENTRED * aside))
             text.set_position(((columns[best] + 0.5) / shape[1], (rows[best] + 0.5) / shape[0]))
