@@ -57,6 +57,7 @@ def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
             layers do
             → let the standard deviation of weights fall as 1/sqrt(fan_in):
               --weight-gain, or --init
+      note: widths compared: 64, 256
 
     layer  ln RMS / ln width  trend
         0     -0.0002±0.0042  flat
@@ -131,13 +132,10 @@ def _finding(
 
 
 def _lost_at(runs: Sequence[Run], layer: int) -> str:
-    """Return the widths at which a layer has no finite RMS above 0: the units of the first layer
-    in which the runs differ."""
-    units = zip(*([own[-1] for own in _layers(run)] for run in runs), strict=True)
-    differing = next(own for own in units if len(set(own)) > 1)
+    """Return the widths at which a layer has no finite RMS above 0."""
     lost = [
         f"{own:,}"
-        for run, own in zip(runs, differing, strict=True)
+        for run, own in zip(runs, _units(runs), strict=True)
         if _trend_without_slope(run, layer) is not None
     ]
     return ", ".join(lost)
@@ -154,7 +152,9 @@ def _trend_without_slope(run: Run, layer: int) -> str | None:
 
 
 def _untold(slopes: Sequence[WidthSlope], runs: Sequence[Run], bound: float) -> Iterator[str]:
-    """Yield how many layers may have a slope beyond the `bound`, for all that trials tell."""
+    """Yield what the verdict does not tell: which widths are compared, and how many layers may have
+    a slope beyond the `bound`, for all that trials tell."""
+    yield f"widths compared: {', '.join(f'{own:,}' for own in _units(runs))}"
     allowed = _allowed(runs)
     wide = [
         slope.slope is not None
@@ -212,6 +212,12 @@ def _layers(run: Run) -> list[tuple[str, str, str, int]]:
         alone = run.module is None and row.shape
         found.append((row.name, row.kind, function, row.shape[-1] if alone else row.units))
     return found
+
+
+def _units(runs: Sequence[Run]) -> tuple[int, ...]:
+    """Return the units of each run in the first layer in which the runs differ."""
+    layers = zip(*([own[-1] for own in _layers(run)] for run in runs), strict=True)
+    return next(units for units in layers if len(set(units)) > 1)
 
 
 def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[WidthSlope]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from snstat.cli.output import write_stdout
+
 # Lines longer than this are hard to read, however wide the terminal is.
 WIDEST = 110
 OTHER = "Other"
@@ -39,7 +41,7 @@ def _show(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         text = command.get_help(ctx)
         if parameter.name == "h" and isinstance(command, Explained):
             text = command.get_short_help(ctx)
-        click.echo(text, color=ctx.color)
+        write_stdout([f"{text}\n"])
         ctx.exit()
 
 

@@ -182,13 +182,8 @@ class Sweeping:
         On KeyboardInterrupt, what has ended is written before it passes on.
         """
         known = store.done
-<<<<<<< HEAD
         progress = Progress(len(self.grid), self.done_in(known) if before is None else before)
         failed: list[Outcome] = []
-=======
-        if known:  # how many are left is known at once
-            progress.before = sum(cell.key in known for cell in self.cells())
->>>>>>> 82ddce7 (Sweeps name their files, columns and drawn inputs in one place)
         run = engine or (self._embedded if self.dask is None else self._on_dask)
         pending: list[Outcome] = []
         flushed = time.monotonic()

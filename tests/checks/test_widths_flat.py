@@ -104,7 +104,9 @@ def test_a_note_says_what_few_trials_cannot_tell(trials, told):
     ]
     check, _ = judge_widths(runs, Bounds(), "widths")
     assert check.verdict == "flat"
-    assert [f"{trials} trials detect only large" in note for note in check.notes] == [True] * told
+    widths, *others = check.notes
+    assert widths == "widths compared: 32, 128"
+    assert [f"{trials} trials detect only large" in note for note in others] == [True] * told
 
 
 @pytest.mark.parametrize(

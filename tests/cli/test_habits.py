@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
@@ -406,3 +407,11 @@ def test_help_fits_on_80_columns_and_breaks_no_flag(capsys, monkeypatch, name, f
     assert [line for line in lines if line.endswith("-")] == []
     # What keeps flags whole stays within.
     assert "\u2011" not in out
+
+
+def test_help_is_ascii_where_output_is(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, "ascii"))
+    assert run(["propagate", "--help"]) == 0
+    assert raw.getvalue().isascii()
+    assert b"--weight-gain G" in raw.getvalue()
