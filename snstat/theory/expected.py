@@ -35,21 +35,22 @@ def expected_statistics(
     shift, error = rms * walked.shift, rms * walked.shift_residual
     centred_shift = square_shift - 2.0 * mean * shift
     centred_error = square_error + 2.0 * np.abs(mean) * error + shift**2
-    # The variance of the mean over units, of one sample, and over those of the batch.
+    # The variance of the mean over units, of one sample, and over those of the batch. It is itself
+    # of first order: its neglected part is that times the relative variance.
     own = square * walked.mean_variance
     pooled = own / batch
     if batch > 1:
         pooled = pooled + (1.0 - 1.0 / batch) * square * walked.mean_pair
-    # That is itself of first order. Its neglected part is that times the relative variance.
-    again = own * walked.size
+    # At one position. On grids this is known of inputs alone, whose positions are independent.
+    at_one = own * walked.input.positions
     found = {
         "mean": (mean, mean + shift, error),
-        "variance": (variance, variance + centred_shift - pooled, centred_error + again),
+        "variance": (variance, variance + centred_shift - pooled, centred_error + own * walked.size),
         "second_moment": (square, square + square_shift, square_error),
         "variance_over_units": (
             walked.over_units,
-            walked.over_units + centred_shift - own,
-            centred_error + again,
+            walked.over_units + centred_shift - at_one,
+            centred_error + at_one * walked.size,
         ),
     }
     trusted, told = _trusted(walked)

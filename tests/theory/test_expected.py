@@ -11,6 +11,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.highway import Highway
 from snstat.layers.layer_norm import LayerNorm
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
@@ -65,6 +66,18 @@ def test_what_is_expected_is_that_of_stacks(stack, batch):
             off = np.abs(mine[there] - theirs[there])
             close = 1e-6 if name == "variance" and batch > 1 else 1e-9
             assert (off <= close * unit[there] + 1e-8 * np.abs(theirs[there])).all(), name
+
+
+def test_scaled_inputs_on_a_grid_are_expected_to_be_inputs_times_a_factor():
+    """What inputs are expected to show is exact: independent values, at several positions."""
+    shape = Shape(5, (2, 3))
+    found = of(Network(shape, Block((Scale(2.0), Scale(0.5)))), 4, drawn(shape.units, 4))
+    for name, (expected, residual) in found.items():
+        factors = np.array([1.0, 2.0, 1.0] if name == "mean" else [1.0, 4.0, 1.0])
+        np.testing.assert_allclose(expected, factors * expected[0], rtol=1e-12)
+        np.testing.assert_allclose(residual, 0.0, atol=1e-12)
+    # The mean over the 5 channels of a position has a fifth of the variance of a value.
+    assert found["variance_over_units"][0][1] == pytest.approx(4.0 * 4 / 5, rel=1e-12)
 
 
 def test_nothing_is_expected_after_a_kind_without_first_order():
