@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "mean_pool": "MeanPool",
         "global_mean_pool": "GlobalMeanPool",
         "upsample": "Upsample",
+        "pixel_shuffle": "PixelShuffle",
         "flatten": "Flatten",
         "embedding": "Embedding",
         "positions": "Positions",

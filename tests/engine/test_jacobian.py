@@ -29,6 +29,7 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from tests.layers.kinds import TOKENS, fed, grids_of, layer_of
+from tests.layers.kinds import shape_of as input_of
 
 SEED = 3
 # The kinds whose samples depend on each other in train mode.
@@ -93,9 +94,9 @@ def by_differences(network, trial=1, step=1e-6):
 def test_the_jacobian_of_a_kind_is_that_of_differences(name, grid):
     """Rounding of a difference is 1e-16/1e-6; kinks are further away than 1e-6 for this seed. Few
     columns, and segments that are sampled again, give the same."""
-    network = Network(Shape(5, grid), fed(name))
+    network = Network(input_of(name, grid), fed(name))
     if name in MIXING:
-        network = Network(Shape(5, grid), network.block.evaluated())
+        network = Network(network.input, network.block.evaluated())
     expected = by_differences(network)
     for columns, whole in ((64, True), (3, True), (7, False)):
         found = at_the_end(network, columns=columns, whole=whole)
@@ -182,9 +183,9 @@ def single(network, *, train=True):
 
 @pytest.mark.parametrize(("name", "grid"), OF_KINDS)
 def test_a_kind_that_mixes_samples_is_refused_by_name(name, grid):
-    network = Network(
-        Shape(5, grid), Block((Entry(Dense(5, "tanh"), name="first"), *fed(name).entries))
-    )
+    shape = input_of(name, grid)
+    first = Entry(Dense(shape.channels, "tanh"), name="first")
+    network = Network(shape, Block((first, *fed(name).entries)))
     if name not in MIXING:
         single(network)
         return

@@ -14,11 +14,11 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.workshop import Workshop
 from snstat.layers.registry import KINDS
 from snstat.layers.shape import Shape
-from tests.layers.kinds import INPUTS, TOKENS, grids_of, layer_of
+from tests.layers.kinds import INPUTS, TOKENS, grids_of, layer_of, shape_of
 
-CHANNELS, BATCH = 5, 2**13
+BATCH = 2**13
 # Objects and what belongs to single channels or samples, not to values.
-BESIDE = 2**12 + 8 * (CHANNELS + BATCH)
+BESIDE = 2**12 + 8 * (8 + BATCH)
 
 
 CONTAINERS = {"block", "residual"}
@@ -28,13 +28,13 @@ def drawn(random, name, shape):
     """Return values of a batch, or numbers of tokens."""
     if name in TOKENS:
         return random.integers(TOKENS[name], size=(1, *shape))
-    return random.normal(size=(CHANNELS, *shape))
+    return random.normal(size=(shape_of(name, ()).channels, *shape))
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of samples need compiled kernels")
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in CONTAINERS])
 def test_a_layer_keeps_no_more_arrays_than_it_says(name):
-    layer, random, grid = layer_of(name, CHANNELS), np.random.default_rng(0), grids_of(name)[0]
+    layer, random, grid = layer_of(name), np.random.default_rng(0), grids_of(name)[0]
     given = [
         drawn(random, name, (BATCH // math.prod(grid), *grid)).astype(np.float32)
         for _ in range(INPUTS.get(name, 1))

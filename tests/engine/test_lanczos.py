@@ -22,6 +22,7 @@ from snstat.network.network import Network
 from snstat.results import Lanczos
 from tests.engine.test_jacobian import MIXING, OF_KINDS, SEED, at_the_end, inputs_of, shape_of
 from tests.layers.kinds import fed
+from tests.layers.kinds import shape_of as input_of
 
 
 class Matrix:
@@ -77,9 +78,9 @@ def products_of(network, *, whole=True, columns=4, trial=1):
 def test_products_from_both_sides_are_those_of_the_jacobian(name, grid):
     """Differences of float64 are off by 2^25 rounding errors, 7e-9, for each of a few operations;
     the sum over up to 175 units adds another factor of ten."""
-    network = Network(Shape(5, grid), fed(name))
+    network = Network(input_of(name, grid), fed(name))
     if name in MIXING:
-        network = Network(Shape(5, grid), network.block.evaluated())
+        network = Network(network.input, network.block.evaluated())
     jacobian, random = at_the_end(network), np.random.default_rng(0)
     for whole in (True, False):
         products = products_of(network, whole=whole)

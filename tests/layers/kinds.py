@@ -1,9 +1,9 @@
 """A layer of every kind, for the tests that ask all kinds the same (test_every_kind.py).
 
 A kind joins by one line of `LAYERS`, one of `INPUTS` if it starts from several layers, one of
-`ON_GRIDS` if it takes no vectors, one of `TOKENS` if it takes only tokens, and one of `AFTER` if it
-changes the shape. What needs PyTorch,
-its twin, is one line of tests/peers/kinds.py.
+`ON_GRIDS` if it takes no vectors, one of `TOKENS` if it takes only tokens, one of `CHANNELS_OF` if
+it does not take 5 channels, and one of `AFTER` if it changes the shape. What needs PyTorch, its
+twin, is one line of tests/peers/kinds.py.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from snstat.layers.lstm import Lstm
 from snstat.layers.max_pool import MaxPool
 from snstat.layers.mean_pool import MeanPool
 from snstat.layers.multiply import Multiply
+from snstat.layers.pixel_shuffle import PixelShuffle
 from snstat.layers.positions import Positions
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
@@ -61,6 +62,7 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "mean_pool": lambda _: MeanPool(2),
     "global_mean_pool": lambda _: GlobalMeanPool(),
     "upsample": lambda _: Upsample(2),
+    "pixel_shuffle": lambda _: PixelShuffle(2),
     "flatten": lambda _: Flatten(),
     "embedding": lambda width: Embedding(width, 1.5),
     # Theory of sinusoids depends on the width: see test_positions.py.
@@ -100,6 +102,7 @@ ON_GRIDS = (
     "mean_pool",
     "global_mean_pool",
     "upsample",
+    "pixel_shuffle",
     "flatten",
 )
 # Kinds whose weights act at several times, so that gradients of them are no product of two moments.
@@ -108,6 +111,8 @@ SHARED = frozenset({"elman", "lstm", "gru", "attention"})
 GRIDS: Mapping[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(
     ON_GRIDS, ALL_GRIDS[1:]
 ) | dict.fromkeys((*SHARED, "positions"), TIME)
+# The channels of the input that a kind is tried on, and their number where it must divide another.
+CHANNELS, CHANNELS_OF = 5, {"pixel_shuffle": 8}
 # Kinds that take numbers of tokens alone, and how many of these there are.
 TOKENS = {"embedding": 7}
 # The shape after a layer of a kind, where it is not that of its first input.
@@ -117,6 +122,7 @@ AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "mean_pool": lambda x: Shape(x.channels, tuple(n // 2 for n in x.grid)),
     "global_mean_pool": lambda x: Shape(x.channels),
     "upsample": lambda x: Shape(x.channels, tuple(2 * n for n in x.grid)),
+    "pixel_shuffle": lambda x: Shape(x.channels // 2 ** len(x.grid), tuple(2 * n for n in x.grid)),
     "flatten": lambda x: Shape(x.channels * x.positions),
     "embedding": lambda x: Shape(5, x.grid),
     "concat": lambda x: Shape(2 * x.channels, x.grid),
@@ -137,7 +143,9 @@ def grids_of(name: str) -> tuple[tuple[int, ...], ...]:
 
 def shape_of(name: str, grid: tuple[int, ...]) -> Shape:
     """Return the shape of an input that a kind is tried on."""
-    return Shape.of_tokens(TOKENS[name], grid) if name in TOKENS else Shape(5, grid)
+    if name in TOKENS:
+        return Shape.of_tokens(TOKENS[name], grid)
+    return Shape(CHANNELS_OF.get(name, CHANNELS), grid)
 
 
 def fed(name: str, width: int = 5) -> Block:

@@ -73,7 +73,9 @@ OF_PAIRS = {"mean_pool", "global_mean_pool"}
 OF_TOKENS = {"attention"}
 # Kinds of which theory knows something; Gaussian units are the least.
 KNOWN = [n for n in KINDS if kind(n).moments is not Layer.moments and n not in TOKENS]
-AFTER_PLACES = {name: AFTER[name](Shape(1, (2,))).positions for name in AFTER if name in KNOWN}
+AFTER_PLACES = {
+    name: AFTER[name](shape_of(name, (2,))).positions for name in AFTER if name in KNOWN
+}
 COMPARISONS = sum(
     OF_ONE_PLACE if () in grids_of(name) else numbers(2, AFTER_PLACES.get(name, 2))
     for name in KNOWN
@@ -161,7 +163,7 @@ class Recorder(PlainDraw):
 
 @pytest.mark.parametrize("name", [n for n in KINDS if not issubclass(kind(n), Container)])
 def test_a_layer_names_the_matrices_that_it_draws(name):
-    shapes, draw = [Shape(5, grids_of(name)[0])] * INPUTS.get(name, 1), Recorder()
+    shapes, draw = [shape_of(name, grids_of(name)[0])] * INPUTS.get(name, 1), Recorder()
     layer_of(name).sample([drawn(shape, n) for n, shape in enumerate(shapes)], draw)
     assert list(layer_of(name).matrices(shapes)) == draw.asked
 
@@ -188,7 +190,7 @@ def test_values_have_the_shape_that_the_layer_says(name, grid):
 def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
     """⟨δ, J v⟩ = ⟨Jᵀ δ, v⟩, with J v by a central difference, whose error is of second order."""
     layer, step = layer_of(name), 1e-4
-    inputs = [drawn(Shape(5, grid), n) for n in range(INPUTS.get(name, 1))]
+    inputs = [drawn(shape_of(name, grid), n) for n in range(INPUTS.get(name, 1))]
     towards = [np.random.default_rng(9 + n).normal(size=x.shape) for n, x in enumerate(inputs)]
     found = layer.sample(inputs, PlainDraw())
     slope = np.random.default_rng(8).normal(size=found.values.shape)
@@ -222,11 +224,13 @@ def test_theory_is_walked_on_every_grid(name, grid):
     starts = (first,), fed(name).entries
     for own, start in itertools.product({grid, (1,) * len(grid)}, starts):
         try:
-            network = Network(Shape(5, own), Block((*start, Entry(Activation("relu")))))
+            network = Network(shape_of(name, own), Block((*start, Entry(Activation("relu")))))
         except SnstatError:  # a window of two positions
             assert own != grid
             continue
-        walked = walk(network, BATCH, DrawnInputs("normal", 5, BATCH, 0.0, 1.0).moments())
+        walked = walk(
+            network, BATCH, DrawnInputs("normal", network.input.units, BATCH, 0.0, 1.0).moments()
+        )
         assert not np.any(walked.second_moment < 0.0)
         known = np.isfinite(walked.second_moment)
         assert known[0]

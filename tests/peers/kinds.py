@@ -158,6 +158,14 @@ def _global_mean_pool(part: Part) -> nn.Module:
     return nn.Sequential(pool(1), nn.Flatten())
 
 
+def _pixel_shuffle(part: Part) -> nn.Module:
+    """Return PyTorch's own; it has none for time."""
+    factor = part.layer.factor
+    if part.axes == 2:
+        return nn.PixelShuffle(factor)
+    return Called(lambda x: x.unflatten(1, (-1, factor)).transpose(2, 3).flatten(2))
+
+
 def _highway(part: Part) -> nn.Module:
     hidden, gate = map(linear, part.drawn.matrices)
     return Highway(_activated(hidden, part.layer.activation), gate, part.layer.transfer_bias)
@@ -233,6 +241,7 @@ MODULES: Mapping[str, Make] = {
     "mean_pool": _mean_pool,
     "global_mean_pool": _global_mean_pool,
     "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
+    "pixel_shuffle": _pixel_shuffle,
     "flatten": lambda _: nn.Flatten(),
     "embedding": _embedding,
     "positions": _positions,

@@ -12,9 +12,8 @@ from snstat.engine.general.jacobian import jacobians, singular_values
 from snstat.engine.general.repeated import Repeated
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.registry import KINDS
-from snstat.layers.shape import Shape
 from snstat.network.network import Network
-from tests.layers.kinds import TOKENS, fed, grids_of
+from tests.layers.kinds import TOKENS, fed, grids_of, shape_of
 from tests.peers.networks import NETWORKS, tolerance
 from tests.peers.twin import tensor, twin_of
 
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.peers
 
 SEED, TRIAL = 3, 1
 OF_KINDS = {
-    f"{name} {grid}": Network(Shape(5, grid), fed(name))
+    f"{name} {grid}": Network(shape_of(name, grid), fed(name))
     for name in KINDS
     if name not in TOKENS
     for grid in grids_of(name)
