@@ -43,7 +43,11 @@ class Layer(Settings, ABC):
         """Return the shape of the output. Raises InvalidValueError for inputs that do not fit."""
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
-        """Return theory of this layer for `batch` samples, None where none is known: no guess."""
+        """Return theory of this layer for `batch` samples, None where none is known: no guess.
+
+        Moments are over units. A layer that picks some units out, or moves them, needs units that
+        are independent and alike: those of a signal without `PLACE` in `fresh`.
+        """
         return None
 
     @abstractmethod
@@ -52,7 +56,9 @@ class Layer(Settings, ABC):
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
         """Return how the layer's second moment fluctuates between networks, to first order in
-        1/width, after `step` and what the `inputs` fluctuate by. None where that is not known."""
+        1/width, after `step` and what the `inputs` fluctuate by. None where that is not known, as
+        behind a layer that makes other positions: it is of all units, not of those at a position.
+        """
         return None
 
     def turned(self, knob: str, value: Any) -> Self | None:
@@ -105,7 +111,8 @@ class Layer(Settings, ABC):
 
     def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
         """Return why a population of many units does not stand for this layer with its `own`
-        inputs, which are `wide` there; "" where it does."""
+        inputs, which are `wide` there; "" where it does. Options named width or channels are those
+        of the population, and units of the input may stand in copies, next to each other."""
         return ""
 
     @property
