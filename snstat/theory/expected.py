@@ -41,11 +41,12 @@ def expected_statistics(
     pooled = own / batch
     if batch > 1:
         pooled = pooled + (1.0 - 1.0 / batch) * square * walked.mean_pair
+    again = own * walked.size
     # At one position. On grids this is known of inputs alone, whose positions are independent.
     at_one = own * walked.input.positions
     found = {
         "mean": (mean, mean + shift, error),
-        "variance": (variance, variance + centred_shift - pooled, centred_error + own * walked.size),
+        "variance": (variance, variance + centred_shift - pooled, centred_error + again),
         "second_moment": (square, square + square_shift, square_error),
         "variance_over_units": (
             walked.over_units,
