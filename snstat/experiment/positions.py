@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from snstat.errors import InvalidValueError
+from snstat.errors import SnstatError
 from snstat.experiment.network_plan import NetworkPlan, network_source
 from snstat.experiment.plans import AnyPlan
 from snstat.network.network import Network
@@ -25,13 +25,16 @@ def declared(network: Network, batch: int) -> NetworkPlan:
 
 def position_shares(plan: AnyPlan, numbers: Collection[int]) -> PositionShares:
     """Return E[x²] at every position over the average of its layer, of those of these `numbers`
-    that have several positions and theory. Raises InvalidValueError if none has."""
-    found: dict[int, FloatArray] = {}
-    if isinstance(plan, NetworkPlan):
-        found = _shares(plan, numbers)
+    that have several positions and theory. Raises SnstatError if none has."""
+    if not isinstance(plan, NetworkPlan) or not plan.network.input.grid:
+        raise SnstatError(
+            "a network without a grid has no positions; give a network file whose input has one,"
+            " such as input = { channels = 3, grid = [32, 32] }"
+        )
+    found = _shares(plan, numbers)
     if not found:
-        bound = "layers on a grid whose signal theory knows"
-        raise InvalidValueError("layers", "without positions", bound)
+        known = "theory knows the signal at several positions of none of these layers"
+        raise SnstatError(f"{known}; choose others with --layers, such as --layers all")
     return PositionShares(plan.subject, found)
 
 

@@ -185,7 +185,7 @@ def test_without_bokeh_html_is_refused(capsys, tmp_path, monkeypatch):
             "--seed cannot be used with --kind",
         ),
         (["-o", "p.png", "--kind", "positions", "-a", "relu", "-a", "tanh"], "number of runs is 2"),
-        (["-o", "p.png", "--kind", "positions"], "layers on a grid whose signal theory knows"),
+        (["-o", "p.png", "--kind", "positions"], "without a grid has no positions"),
         (["-o", "p.png", "--kind", "spectrum", "--batch", "4"], "--batch"),
         (["-o", "p.png", "--kind", "spectrum", "-d", "3", "--layers", "4"], "the depth, 3"),
         (["-o", "p.png", "--kind", "spectrum", "-d", "9", "-w", "4", "--layers", "all"], "7"),

@@ -133,7 +133,7 @@ def test_positions_of_a_saved_run_are_those_of_its_inputs(show, tmp_path):
 
 def test_positions_are_refused_where_no_layer_has_them(show):
     line = refused(show("--positions", of=("--depth", "4")))
-    assert "--layers is 'without positions'" in line
+    assert "a network without a grid has no positions" in line
 
 
 def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import InvalidValueError
+from snstat.errors import SnstatError
 from snstat.experiment.plans import plan_again
 from snstat.experiment.positions import position_shares
 from snstat.report.figures import draw_positions
@@ -69,9 +69,9 @@ def test_colours_are_logarithmic_where_the_signal_fades():
 
 
 def test_what_has_no_positions_is_refused():
-    with pytest.raises(InvalidValueError, match="layers on a grid whose signal theory knows"):
+    with pytest.raises(SnstatError, match="a network without a grid has no positions"):
         snstat.plot.positions(snstat.propagate("relu", depth=2, width=4, batch=3, trials=1))
     pooled = run_of({"kind": "max_pool", "size": 2}, grid=[4])
-    with pytest.raises(InvalidValueError, match="on a grid"):
+    with pytest.raises(SnstatError, match="of none of these layers; choose others"):
         snstat.plot.positions(pooled, [1])
     assert snstat.plot.positions(pooled).get_xlabel() == "layer"
