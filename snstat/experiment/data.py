@@ -237,12 +237,16 @@ def check_data(
     *,
     standardize: bool = False,
     flatten: bool = False,
+    sample: tuple[int, ...] = (),
 ) -> DataInputs:
     """Return `data` as inputs; raise InvalidValueError if its shape or dtype is not usable.
 
-    `batch` defaults to 64 or the number of samples, whichever is less.
+    `batch` defaults to 64 or the number of samples, whichever is less. `sample` is the shape of a
+    sample of a network on a grid, channels last: data of that shape enter as they are.
     """
     data = require_real(data)
+    if len(sample) > 1:
+        data = _on_grid(data, sample, flatten=flatten)
     if data.ndim != 2 and not (flatten and data.ndim > 2):
         remedy = "reshape to two dimensions"
         if data.ndim > 2:
@@ -257,3 +261,20 @@ def check_data(
         )
     found = DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
     return found.standardized() if standardize else found
+
+
+def _on_grid(data: npt.NDArray[Any], sample: tuple[int, ...], *, flatten: bool) -> npt.NDArray[Any]:
+    """Return data with the axes (samples, *`sample`) as (samples, width), and vectors as they are.
+
+    Raises InvalidValueError for other axes, even with `flatten` for channels that come before the
+    grid, as in PyTorch: positions would be taken for channels.
+    """
+    *grid, channels = sample
+    if data.shape[1:] == sample:
+        return data.reshape(len(data), math.prod(sample))
+    turned = data.shape[1:] == (channels, *grid)
+    if turned or (data.ndim > 2 and not flatten):
+        bound = f"(samples, {', '.join(map(str, sample))}), channels last"
+        remedy = "move the axis of channels to the end" if turned else ""
+        raise InvalidValueError("shape of inputs", data.shape, bound, remedy)
+    return data

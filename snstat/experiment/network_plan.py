@@ -302,7 +302,7 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
     if shape.tokens:
         source = tokens_of(settings, shape.tokens, shape.positions)
     else:
-        source = source_of(settings, units, network.law, shape.positions)
+        source = source_of(settings, units, network.law, shape.grid)
     if source.width != units:
         bound = f"{units:,} units, as the input of the network has"
         raise InvalidValueError("inputs", f"{source.width:,} units", bound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -52,9 +53,12 @@ def tokens_of(settings: RunSettings, tokens: int, positions: int) -> Inputs:
 
 
 def source_of(
-    settings: RunSettings, width: int, law: InputLaw | None = None, positions: int = 1
+    settings: RunSettings,
+    width: int,
+    law: InputLaw | None = None,
+    grid: tuple[int, ...] = (),
 ) -> Inputs:
-    """Return the validated source of layer 0, with `width` units at all `positions` if it is drawn.
+    """Return the validated source of layer 0, with `width` units at all positions of the `grid`.
 
     `law` is that of drawn inputs where the options say nothing else.
     """
@@ -81,7 +85,8 @@ def source_of(
                 name, value, "left out with data of your own", "it applies to drawn inputs only"
             )
     data, label = _opened(inputs)
-    found = check_data(data, label, batch, **prepared)
+    positions = math.prod(grid)
+    found = check_data(data, label, batch, **prepared, sample=(*grid, width // positions))
     return replace(found, positions=positions)
 
 

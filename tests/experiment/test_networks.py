@@ -18,6 +18,7 @@ from snstat import limits
 from snstat.engine.general import footprint as network_footprint
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.experiment.plans import plan_of
+from snstat.layers.shape import Shape
 from snstat.network.run_settings import RunSettings
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
@@ -133,6 +134,32 @@ def test_data_have_the_units_of_the_input(file):
     assert run.simulation.inputs_digest is not None
     with pytest.raises(InvalidValueError, match="7 units"):
         snstat.propagate(file, inputs=np.ones((9, 7)))
+
+
+def test_data_on_a_grid_have_the_channels_last(tmp_path):
+    """Pictures that are constant over positions: each is a vector of 4 channels, many times."""
+    vectors = np.random.default_rng(0).normal(size=(6, 1, 1, 4))
+    pictures = np.broadcast_to(vectors, (6, 2, 3, 4))
+    np.save(tmp_path / "pictures.npy", pictures)
+    network = snstat.Network(Shape(4, (2, 3)), L.Scale(1.0))
+    path = str(tmp_path / "pictures.npy")
+    runs = [
+        snstat.propagate(network, inputs=data, batch=6, trials=1)
+        for data in (path, pictures, pictures.reshape(6, 24))
+    ]
+    for run in runs:
+        cosine = run.statistics["position_cosine"].estimate[0]
+        assert cosine == pytest.approx(1.0, abs=1e-6)  # of float32
+        assert not run.simulation.flatten
+        assert run.simulation.inputs_digest == runs[0].simulation.inputs_digest
+    first = np.moveaxis(pictures, -1, 1)
+    for flatten in (False, True):
+        with pytest.raises(InvalidValueError, match=r"\(6, 4, 2, 3\).*\(samples, 2, 3, 4\)"):
+            snstat.propagate(network, inputs=first, batch=6, trials=1, flatten=flatten)
+    other = np.ones((6, 3, 2, 4))
+    with pytest.raises(InvalidValueError, match=r"\(samples, 2, 3, 4\), channels last$"):
+        snstat.propagate(network, inputs=other, batch=6, trials=1)
+    assert snstat.propagate(network, inputs=other, batch=6, trials=1, flatten=True).depth == 1
 
 
 def test_options_of_drawn_inputs_replace_the_law_of_the_file(file):
