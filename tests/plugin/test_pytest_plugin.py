@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -135,7 +136,8 @@ def test_the_baseline_is_compared_whatever_a_marker_selects(session, monkeypatch
     code, told = session()
     assert code == 0, told
     monkeypatch.setenv("GAIN", "1.2")
-    assert session()[1].count("SN701 baseline-drift") == 2
+    # The summary repeats whole messages on some machines.
+    assert len(re.findall("^E +SN701 baseline-drift", session()[1], re.MULTILINE)) == 2
 
 
 def test_unchanged_judges_the_rules_that_are_selected_and_no_others(session):
