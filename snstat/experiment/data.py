@@ -265,12 +265,13 @@ def check_data(
 
 def _on_grid(data: npt.NDArray[Any], sample: tuple[int, ...], *, flatten: bool) -> npt.NDArray[Any]:
     """Return data with the axes (samples, *`sample`) as (samples, width), and vectors as they are.
+    Axes of length 1 may be anywhere, or left out: a picture of one channel has none.
 
     Raises InvalidValueError for other axes, even with `flatten` for channels that come before the
     grid, as in PyTorch: positions would be taken for channels.
     """
     *grid, channels = sample
-    if data.shape[1:] == sample:
+    if [n for n in data.shape[1:] if n > 1] == [n for n in sample if n > 1]:
         return data.reshape(len(data), math.prod(sample))
     turned = data.shape[1:] == (channels, *grid)
     if turned or (data.ndim > 2 and not flatten):

@@ -158,7 +158,7 @@ def _options(kind: str) -> Mapping[str, Option]:
 def content_of(name: str, value: Any) -> str:
     """Return what tells the content of a file, or the code, that the option `name` names apart: a
     digest, "" where it names none and of what cannot be read, which the run says."""
-    if value is None or value in DRAWN or not isinstance(value, str | os.PathLike):
+    if not isinstance(value, str | os.PathLike) or value in DRAWN:
         return ""
     text = os.fspath(value)
     if name == LOSS:

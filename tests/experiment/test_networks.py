@@ -152,6 +152,19 @@ def test_data_on_a_grid_have_the_channels_last(tmp_path):
         assert cosine == pytest.approx(1.0, abs=1e-6)  # of float32
         assert not run.simulation.flatten
         assert run.simulation.inputs_digest == runs[0].simulation.inputs_digest
+    # Without channels, or positions, beside each other there is one order.
+    for shape, forms in (
+        (Shape(1, (2, 3)), [(2, 3), (2, 3, 1), (1, 2, 3), (6,)]),
+        (Shape(6, (1, 1)), [(1, 1, 6), (6, 1, 1), (6,)]),
+    ):
+        values = vectors.reshape(-1)[:24].reshape(4, 6)
+        digests = {
+            snstat.propagate(
+                snstat.Network(shape, L.Scale(1.0)), inputs=values.reshape(4, *form), batch=4
+            ).simulation.inputs_digest
+            for form in forms
+        }
+        assert len(digests) == 1
     first = np.moveaxis(pictures, -1, 1)
     for flatten in (False, True):
         with pytest.raises(InvalidValueError, match=r"\(6, 4, 2, 3\).*\(samples, 2, 3, 4\)"):
