@@ -98,10 +98,6 @@ class Attention(WeightOptions, Layer):
             raise InvalidValueError("heads", self.heads, bound, f"try {near:,}")
         return queries
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        return sum(own.count for own in self.matrices(inputs))
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer: W_q, W_k, W_v and W_o. With a memory, the second and third act on that."""
         queries, memory = _both(inputs)

@@ -74,10 +74,6 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         # PyTorch counts the channels of all groups.
         return own.at(taps * shape.channels // self.groups, taps * self.groups)
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        return (self.at(one(inputs)).fan_in + 1) * self.channels
-
     def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
         """See Layer. As many groups have many channels each, which is no limit of one channel."""
         alone = self.groups > 1 and one(own).channels == self.groups

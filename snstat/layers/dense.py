@@ -66,10 +66,6 @@ class Dense(WeightOptions, Weighted):
         self.require_centred(shape.channels)
         return Shape(self.width, shape.grid)
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        return (one(inputs).channels + 1) * self.width
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         return (self.at(one(inputs).channels),)

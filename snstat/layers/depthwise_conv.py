@@ -68,10 +68,6 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
         taps = self.window(shape).taps
         return own.at(taps, taps)
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        return sum(own.count for own in self.matrices(inputs))
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         return (self.at(one(inputs)),)

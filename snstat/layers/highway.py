@@ -52,11 +52,6 @@ class Highway(WeightOptions, Layer):
         default=-1.0,
     )
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        units = one(inputs).channels
-        return 2 * (units + 1) * units
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         units = one(inputs).channels

@@ -71,10 +71,10 @@ class Layer(Settings, ABC):
         """Return the layer that this one is in eval mode, whose theory holds there."""
         return self
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:  # noqa: ARG002
+    def parameters(self, inputs: Sequence[Shape]) -> int:
         """Return the number of weights and biases, of all layers that this one contains. Biases
         count where they are 0 at first."""
-        return 0
+        return sum(own.count for own in self.matrices(inputs))
 
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:  # noqa: ARG002
         """Return what `sample` draws matrices from, in order. All act on the first input."""

@@ -98,10 +98,6 @@ class Recurrent(WeightOptions, Layer):
             self._dense(self.functions[0]).shape([Shape(channels)])
         return Shape(self.width, shape.grid if self.output == SEQUENCE else ())
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        return sum(own.count for own in self.matrices(inputs))
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer: U of all gates, which act on the first input, then W, which act on the units
         before."""

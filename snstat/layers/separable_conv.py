@@ -61,11 +61,6 @@ class SeparableConv(WindowOptions, WeightOptions, Weighted):
         """See Layer. Raises InvalidValueError as the two layers do."""
         return self.pointwise.shape([self.depthwise.shape(inputs)])
 
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """See Layer."""
-        between = self.depthwise.shape(inputs)
-        return self.depthwise.parameters(inputs) + self.pointwise.parameters([between])
-
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer. The second one acts on what the first one gives."""
         between = self.depthwise.shape(inputs)
