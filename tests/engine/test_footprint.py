@@ -44,6 +44,12 @@ def peak(call):
         tracemalloc.stop()
 
 
+def give_room(monkeypatch, room):
+    """Let the way back keep so many bytes."""
+    for module in (sampler, footprint_module):
+        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+
+
 def taken_and_counted(network, inputs, sampler="dense", population=None):
     """Return the bytes that a forward run takes, and one that goes back too; and those counted."""
     options = {"trials": 1, "dtype": "float32", "threads": 1, "sampler": sampler}
@@ -214,8 +220,7 @@ BACK = {
 @pytest.mark.parametrize("room", [0, 2**40])
 def test_the_footprint_counts_what_the_way_back_keeps(name, room, monkeypatch):
     """Everything where there is room, else marks and one segment of √depth layers."""
-    for module in (sampler, footprint_module):
-        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    give_room(monkeypatch, room)
     network, state = Network(200, BACK[name]), 4 * 200 * 500
     inputs = DrawnInputs("normal", 200, 500, 0.0, 1.0)
     taken, counted = taken_and_counted(network, inputs)
@@ -245,8 +250,7 @@ OF_POSITIONS = {
 @pytest.mark.parametrize("name", list(OF_POSITIONS))
 @pytest.mark.parametrize("room", [0, 2**40])
 def test_the_footprint_counts_what_layers_of_many_positions_keep(name, room, monkeypatch):
-    for module in (sampler, footprint_module):
-        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    give_room(monkeypatch, room)
     layer, how = OF_POSITIONS[name]
     batch, times = (1, 30) if how == "matrix-free" else (16, TIMES)
     network = Network(Shape(CHANNELS, (times,)), layer)
@@ -259,8 +263,7 @@ def test_the_footprint_counts_what_layers_of_many_positions_keep(name, room, mon
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
 def test_the_footprint_of_a_population_has_its_own_laws(monkeypatch):
     """Whose matrices need not be drawn, though those of the network do."""
-    for module in (sampler, footprint_module):
-        monkeypatch.setattr(module, "HISTORY_BYTES", 2**40)
+    give_room(monkeypatch, 2**40)
     network = Network(Shape(CHANNELS, (30,)), L.Lstm(width=16), L.Dense(16))
     inputs = DrawnInputs("normal", CHANNELS * 30, 2, 0.0, 1.0)
     population = Population.of(network, 1200)
@@ -286,8 +289,7 @@ def test_long_sequences_are_counted_by_segments(monkeypatch):
 @pytest.mark.parametrize("room", [0, 2**40])
 def test_the_footprint_counts_what_every_token_reads_of_every_other(room, monkeypatch):
     """On the way back too, where every layer keeps it, or those of one segment."""
-    for module in (sampler, footprint_module):
-        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    give_room(monkeypatch, room)
     tokens, batch, heads = 120, 8, 6
     network = Network(Shape(24, (tokens,)), L.repeat(9, L.Attention(heads=heads, dropout=0.1)))
     inputs = DrawnInputs("normal", 24 * tokens, batch, 0.0, 1.0)

@@ -15,6 +15,8 @@ from snstat.layers.dense import Dense
 from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
+from snstat.layers.squares import alone as squares_alone
+from snstat.layers.squares import diagonal
 from tests.layers.plain_draw import PlainDraw
 
 BATCH, TRIALS, WIDTHS = 12, 400, (48, 96)
@@ -74,6 +76,29 @@ def statistics(layer, x, trials, seed, *, alone):
             row += products(slope, alone=alone)
         rows.append(np.concatenate([np.ravel(part) for part in row]))
     return np.array(rows)
+
+
+def of_network(layers, grid, width, trials, seed):
+    """Return of each trial, and by theory, the averages over positions of values, their squares and
+    their products with another sample's, and the squared gradient of the input for a read-out of
+    every sample and position. The input has so many channels at each position, of cosine 0."""
+    batch, count = 3, math.prod(grid)
+    start = Signal(Shape(width, grid), np.zeros(count), np.eye(count), np.eye(count), OTHER)
+    step = layers.moments([start], batch)
+    after = step.signal
+    own = squares_alone(np.ones(after.mean.size), after.same)
+    (slope,) = step.pull(Slope(own, own))
+    rows = []
+    for trial in range(trials):
+        draw = PlainDraw((seed, trial))
+        x = draw.random.normal(size=(width, batch, *grid))
+        found = layers.sample([x], draw)
+        (h,) = found.pull(draw.random.normal(size=found.values.shape))
+        square, cross = (part.mean() for part in products(found.values, alone=True))
+        rows.append([found.values.mean(), square, cross, (h**2).mean()])
+    square, gap = (float(diagonal(part).mean()) for part in (after.same, after.gap))
+    gradient = math.exp(slope.log) * float(np.trace(slope.same)) / count
+    return np.array(rows), [after.mean.mean(), square, square - gap, gradient]
 
 
 def predicted(layer, before):

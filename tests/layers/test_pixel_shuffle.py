@@ -22,12 +22,11 @@ from snstat.layers.mean_pool import MeanPool
 from snstat.layers.pixel_shuffle import PixelShuffle
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope
-from snstat.layers.squares import alone, diagonal
+from snstat.layers.squares import diagonal
 from snstat.layers.upsample import Upsample
 from snstat.network.network import Network
 from snstat.network.population import Population
-from tests.layers.plain_draw import PlainDraw
-from tests.layers.plain_theory import PLACES, compared, numbers, products, tends
+from tests.layers.plain_theory import PLACES, compared, numbers, of_network, tends
 
 FACTORS = [((4,), 3), ((4, 3), 2), ((4, 3), (2, 3)), ((4, 3), (1, 2)), ((2, 1), 1)]
 
@@ -170,29 +169,8 @@ def _twice(width):
 
 @pytest.mark.parametrize("build", [_super_resolution, _twice])
 def test_theory_of_networks_is_what_plain_simulations_tend_to(build):
-    """The average over positions of the values, and the gradient of the input, for a read-out of
-    every sample and position; samples have the cosine 0."""
-    batch, grid = 3, (2, 2)
-
     def observed(width, seed):
-        layers, count = Block(build(width // 4)), math.prod(grid)
-        start = Signal(Shape(width, grid), np.zeros(count), np.eye(count), np.eye(count), OTHER)
-        step = layers.moments([start], batch)
-        after = step.signal
-        own = alone(np.ones(after.mean.size), after.same)
-        (slope,) = step.pull(Slope(own, own))
-        rows = []
-        for trial in range(300):
-            draw = PlainDraw((seed, trial))
-            x = draw.random.normal(size=(width, batch, *grid))
-            found = layers.sample([x], draw)
-            y = found.values
-            (h,) = found.pull(draw.random.normal(size=y.shape))
-            square, cross = (part.mean() for part in products(y, alone=True))
-            rows.append([y.mean(), square, cross, (h**2).mean()])
-        square, gap = (float(diagonal(part).mean()) for part in (after.same, after.gap))
-        gradient = math.exp(slope.log) * float(np.trace(slope.same)) / count
-        return np.array(rows), [after.mean.mean(), square, square - gap, gradient]
+        return of_network(Block(build(width // 4)), (2, 2), width, 300, seed)
 
     tends(observed, 2 * 4)
 

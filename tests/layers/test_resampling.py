@@ -26,10 +26,8 @@ from snstat.layers.max_pool import MaxPool
 from snstat.layers.mean_pool import MeanPool
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope
-from snstat.layers.squares import alone, diagonal
 from snstat.layers.upsample import Upsample
-from tests.layers.plain_draw import PlainDraw
-from tests.layers.plain_theory import products, tends
+from tests.layers.plain_theory import of_network, tends
 
 GRIDS = pytest.mark.parametrize("grid", [(7,), (6, 5)], ids=str)
 POOLS = pytest.mark.parametrize(
@@ -361,28 +359,8 @@ def _classifier(width):
 
 @pytest.mark.parametrize("build", [_mixed, _norm, _ladder, _averages, _classifier])
 def test_theory_of_networks_is_what_plain_simulations_tend_to(build):
-    """The average over positions of the values, and the gradient of the input, for a read-out of
-    every sample and position; samples have the cosine 0."""
-    batch = 3
-
     def observed(width, seed):
-        layers = Block(build(width))
-        one = Signal.of_one(Shape(width, (1, 1)), (0.0, 1.0, 1.0), OTHER)
-        step = layers.moments([one], batch)
-        after = step.signal
-        own = alone(np.ones(after.mean.size), after.same)
-        (slope,) = step.pull(Slope(own, own))
-        rows = []
-        for trial in range(400):
-            draw = PlainDraw((seed, trial))
-            x = draw.random.normal(size=(width, batch, 1, 1))
-            found = layers.sample([x], draw)
-            y = found.values
-            (h,) = found.pull(draw.random.normal(size=y.shape))
-            square, cross = (part.mean() for part in products(y, alone=True))
-            rows.append([y.mean(), square, cross, (h**2).mean()])
-        square, gap = (float(diagonal(part).mean()) for part in (after.same, after.gap))
-        return np.array(rows), [after.mean.mean(), square, square - gap, slopes(slope).item()]
+        return of_network(Block(build(width)), (1, 1), width, 400, seed)
 
     tends(observed, 5 * 4)
 
