@@ -75,6 +75,11 @@ def test_theory_is_no_measurement():
         assert cells([row(8, 0, missing)])[2] == ["8", "stable"]
 
 
+def test_rounding_is_no_cosine():
+    for cosine, shown in ((-1.8e-18, "0"), (1e-9, "1e-09"), (1.0 - 1e-16, "1")):
+        assert cells([row(8, 0, None, cosine_expected=cosine)], theory=True)[2][3] == shown
+
+
 def test_a_narrow_terminal_says_what_it_hides():
     rows = [row(8, 0, 1.0, 2.0, cosine_estimate=0.5), row(16, 0, 1.0, 2.0, cosine_estimate=0.5)]
     wide, narrow = printed(rows), " ".join(printed(rows, width=34).split())
