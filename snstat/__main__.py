@@ -32,6 +32,11 @@ def main() -> NoReturn:
         program()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except RuntimeError as error:
+        # What Python before 3.12 makes of an interrupt while a class is created.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        raise
 
 
 def report_unraisable(lost: UnraisableHookArgs) -> None:

@@ -127,10 +127,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _invoke(typed)
     except KeyboardInterrupt:
-        with contextlib.suppress(OSError):
-            if sys.stderr.isatty():
-                click.echo(err=True)  # ends the line on which the terminal shows ^C
-        return INTERRUPTED
+        return _interrupted()
     except click.ClickException as error:
         _complain(error.format_message())
         return BAD_INPUT
@@ -151,11 +148,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(OUT_OF_MEMORY)
         return BAD_INPUT
     except Exception as error:  # noqa: BLE001  # whatever it is
+        # What Python before 3.12 makes of an interrupt while a class is created.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return _interrupted()
         # A defect prints one line too.
         _show_traceback()
         _complain(f"internal error ({type(error).__name__}: {error}); SNSTAT_DEBUG=1 shows where")
         return BAD_INPUT
     return code if isinstance(code, int) else OK
+
+
+def _interrupted() -> int:
+    """End the line on which the terminal shows ^C, and return the exit code."""
+    with contextlib.suppress(OSError):
+        if sys.stderr.isatty():
+            click.echo(err=True)
+    return INTERRUPTED
 
 
 def _invoke(arguments: list[str]) -> Any:

@@ -17,6 +17,7 @@ import pytest
 from numba import config
 
 import snstat
+from snstat.__main__ import main
 from snstat.cli import run
 from snstat.engine import simulate
 from snstat.results import MEASURED, STATISTICS
@@ -368,6 +369,29 @@ def test_every_command_has_version(capsys):
         code, out, _ = call(capsys, *command, "--version")
         assert code == 0
         assert out == f"snstat, version {snstat.__version__}\n"
+
+
+class Interrupted:
+    """Raises an interrupt where a class that has it is created: Python before 3.12 turns that into
+    a RuntimeError."""
+
+    def __set_name__(self, *_of):
+        raise KeyboardInterrupt
+
+
+def create(*_arguments, **_options):
+    type("Created", (), {"field": Interrupted()})
+
+
+def test_an_interrupt_while_a_class_is_created_is_an_interrupt(capsys, monkeypatch):
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", create)
+    assert call(capsys, *SMALL) == (130, "", "")
+    monkeypatch.setattr("snstat.cli.main", create)
+    # As they are in the process of the tests.
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="130"):
+        main()
 
 
 def test_an_internal_error_gives_one_line(capsys, monkeypatch):
