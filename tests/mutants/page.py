@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 # Mutants that no test can notice, and why.
@@ -21,7 +22,7 @@ its kernels), runs the tests that execute the changed line, and writes this page
 number drawn (1,000 by default, which takes hours) and `MUTANTS_SEED` the seed. The program is
 `tests/mutants/run.py`.
 
-Tests that take more than three quarters of a minute together are left out, the slowest first. So
+Tests that take more than half a minute together are left out, the slowest first. So
 are those that start processes, those marked `slow`, and those of `cli`, `files`, `report` and
 `sources`. A mutant listed here may therefore be noticed by the whole suite.
 
@@ -52,17 +53,27 @@ class Mutant:
     after: str
 
 
+@cache
+def _listed(path):
+    """Return why the mutants of the file cannot be noticed, by file and lines."""
+    return {
+        (entry["file"], entry["before"], entry["after"]): entry["why"]
+        for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("mutant", [])
+    }
+
+
+def without_meaning(mutant):
+    """Return why no test can notice a mutant, or None."""
+    return _listed(EQUIVALENT).get((mutant.file, mutant.before, mutant.after))
+
+
 def report(results, seed, path):
     """Write the counts and the survivors to `path`."""
-    known = {
-        (entry["file"], entry["before"], entry["after"]): entry["why"]
-        for entry in tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("mutant", [])
-    }
     rooms = {room: Counter() for room in (*MUTATED, "all")}
     equivalent, survived = [], []
     for entry in results:
         mutant, verdict = Mutant(**entry["mutant"]), entry["verdict"]
-        why = known.get((mutant.file, mutant.before, mutant.after))
+        why = without_meaning(mutant)
         if verdict == "survived":
             verdict = "equivalent" if why else "survived"
             shown = f"- `{mutant.file}:{mutant.line}`: `{mutant.before}` → `{mutant.after}`"

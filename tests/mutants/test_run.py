@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import pytest
+
 from tests.mutants import page as pages
+from tests.mutants import run
 from tests.mutants.page import Mutant, report
 from tests.mutants.run import MOST_SECONDS, choose, inside_functions, meaning
 
@@ -63,3 +66,13 @@ def test_the_page_counts_and_lists(tmp_path, monkeypatch):
     assert "| all | 5 | 2 | 1 | 1 | 1 | 75% |" in page
     assert "- `snstat/theory/maps.py:7`: `a + b` → `a - b`\n" in page
     assert "`snstat/theory/maps.py:9`: `x` → `a - b`: b is 0" in page
+
+
+def test_what_means_the_same_survives_without_tests(monkeypatch, tmp_path):
+    path = tmp_path / "equivalent.toml"
+    path.write_text(
+        '[[mutant]]\nfile = "f.py"\nbefore = "a + b"\nafter = "a - b"\nwhy = "b is 0"\n', "utf-8"
+    )
+    monkeypatch.setattr(pages, "EQUIVALENT", path)
+    monkeypatch.setattr(run, "run_tests", lambda *_: pytest.fail("tests were run"))
+    assert run.judge(mutant(2, "f.py"), "a + b", "a - b", RECORD) == "survived"
