@@ -101,3 +101,24 @@ def test_layers_are_equal_only_where_covariances_have_settled(gain, monkeypatch)
         monkeypatch.setattr(dead_fluctuations, "last_motion", lambda _moments, _first, end: end)
     assert np.isfinite(found[1]).all()
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_the_dead_fraction_is_that_of_plain_networks(mean):
+    """Shares of units that are 0 for three samples, of 40,000 ReLU networks of width 48, within 4.5
+    standard errors. The change from infinite width is 14 of them in the last layer."""
+    depth, width, batch, count = 4, 48, 3, 40_000
+    moments = DrawnInputs("normal", width, batch, mean, 1.0).moments()
+    stack = Stack.build("relu", depth, width)
+    prediction = predict(stack, batch, moments)
+    theory = finite_width(stack, batch, moments, prediction, backward=False)
+    generator = np.random.default_rng(0)
+    x = mean + generator.standard_normal((count, batch, width), dtype=np.float32)
+    for layer in range(1, depth + 1):
+        # Pre-activations are Gaussian over units, given the Gram matrix of what is below.
+        factor = np.linalg.cholesky(2.0 / width * np.einsum("nbi,nci->nbc", x, x))
+        x = factor @ generator.standard_normal((count, batch, width), dtype=np.float32)
+        dead = (x.max(axis=1) <= 0).mean(axis=1)
+        np.maximum(x, 0.0, out=x)
+        error = dead.std() / count**0.5
+        assert abs(dead.mean() - theory.expected["dead_fraction"][layer]) < 4.5 * error
