@@ -1,5 +1,5 @@
-"""The layers of a baseline beside those of a run: networks of any layers are matched by name, and
-rows of traced modules by path, call and output."""
+"""The layers of a baseline beside those of a run: networks of any layers are matched by name, those
+without a name in order, and rows of traced modules by path, call and output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from snstat.checks.alignment import Alignment
 from snstat.errors import escaped
 from snstat.results import BoolArray, FloatArray, Run, Statistic
 from snstat.results.base import IntArray
@@ -19,7 +20,8 @@ MOST_NAMED = 3
 
 
 def matched(run: Run, baseline: Run) -> Run:
-    """Return the baseline with the layers of `run` in their order: those of one name and kind.
+    """Return the baseline with the layers of `run` in their order: those of one name and kind, or,
+    without a name, of one kind at one place in the order (see Alignment).
 
     Layers that the baseline lacks have the estimates of `run` without an error, so that they are
     equal and cannot be compared. Stacks are matched by number, and stay as they are. The layers of
@@ -74,19 +76,20 @@ def left_out(run: Run, beside: Run, layers: BoolArray, others: Mapping[str, Bool
 
 def unmatched(run: Run, baseline: Run) -> list[str]:
     """Return a note on the layers that one of two networks has and the other has not."""
-    if not (_named(run) or _named(baseline)):
+    found = places(run, baseline)
+    if found is None:
         return []
     numbered = _numbered(run, baseline)
-    mine, theirs = (_keys(entry, numbered=numbered) for entry in (run, baseline))
+    theirs = np.isin(np.arange(len(baseline.finite)), found)
     parts = []
-    for own, other, where in (
-        (mine, theirs, "not in the baseline"),
-        (theirs, mine, "only in the baseline"),
+    for own, layers, where in (
+        (run, np.flatnonzero(found < 0), "not in the baseline"),
+        (baseline, np.flatnonzero(~theirs), "only in the baseline"),
     ):
-        names = [_shown(key) for key in own if key not in other]
+        names = [_shown(_key(own, layer, numbered=numbered)) for layer in layers[:MOST_NAMED]]
         if names:
-            more = len(names) - MOST_NAMED
-            listed = ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+            more = len(layers) - MOST_NAMED
+            listed = ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
             parts.append(f"{listed} {where}")
     how = f"layers are matched by {'number' if numbered else 'name'} and kind"
     if run.module is not None:
@@ -99,8 +102,16 @@ def places(run: Run, baseline: Run) -> IntArray | None:
     if not (_named(run) or _named(baseline)):
         return None
     numbered = _numbered(run, baseline)
-    theirs = _keys(baseline, numbered=numbered)
-    return np.array([theirs.get(key, -1) for key in _keys(run, numbered=numbered)])
+    theirs: dict[tuple[str | None, ...], int] = {
+        _key(baseline, layer, numbered=numbered): layer for layer in range(len(baseline.finite))
+    }
+    keys: list[tuple[str | None, ...]] = [
+        _key(run, layer, numbered=numbered) for layer in range(len(run.finite))
+    ]
+    if run.network is not None and baseline.network is not None:
+        there = Alignment(run.network.form, baseline.network.form)
+        keys = [(there.name(str(name)), *kind) for name, *kind in keys]
+    return np.array([theirs.get(key, -1) for key in keys])
 
 
 def _named(run: Run) -> bool:
@@ -114,17 +125,13 @@ def _numbered(run: Run, baseline: Run) -> bool:
     return not (_named(run) and _named(baseline))
 
 
-def _keys(run: Run, *, numbered: bool) -> Mapping[tuple[str, ...], int]:
-    """Return the number of each layer by its name, or its number, and kind; that of a module by its
+def _key(run: Run, layer: int, *, numbered: bool) -> tuple[str, ...]:
+    """Return what a layer is known by: its name, or its number, and kind; that of a module its
     path, call, output and kind, as its name depends on how often it is called."""
-    found: dict[tuple[str, ...], int] = {}
-    for layer in range(len(run.finite)):
-        row, call = run.row(layer), run.call(layer)
-        key: tuple[str, ...] = (str(layer) if numbered else row.name, row.kind)
-        if call is not None:
-            key = (call.path, f"#{call.call}", call.output, call.kind)
-        found[key] = layer
-    return found
+    row, call = run.row(layer), run.call(layer)
+    if call is not None:
+        return (call.path, f"#{call.call}", call.output, call.kind)
+    return (str(layer) if numbered else row.name, row.kind)
 
 
 def _shown(key: tuple[str, ...]) -> str:
