@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +22,7 @@ from snstat.report.figures.style import style_named
 
 SAMPLING = {"batch": 4, "trials": 2}
 DENSE = {"kind": "dense", "width": 6}
+COLUMNS = ("estimate", "stderr", "theory", "expected", "neglected")
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +39,38 @@ def run():
 
 
 def test_brackets_are_the_parts_of_the_network(run):
-    assert brackets_of(run.network) == [
+    whole = [
         Bracket("layer_norm", 1, 1),
         Bracket("body ×3", 2, 10),
         Bracket("block", 11, 12),
         Bracket("head", 13, 13),
     ]
+    assert brackets_of(run.network, 13) == whole
+    assert brackets_of(run.network, 11) == [*whole[:2], Bracket("block", 11, 11)]
+
+
+def test_brackets_of_an_interrupted_run_end_with_its_layers(run, tmp_path):
+    def first(column):
+        return None if column is None else column[:5]
+
+    statistics = {
+        name: replace(own, **{column: first(getattr(own, column)) for column in COLUMNS})
+        for name, own in run.statistics.items()
+    }
+    partial = replace(run, statistics=statistics, finite=run.finite[:5], partial=True)
+    figure = draw_trajectory([partial])
+    with warnings.catch_warnings():  # of a layout without room
+        warnings.simplefilter("error")
+        figure.savefig(tmp_path / "run.png")
+    lines = [line for axes in figure.axes for line in axes.lines if not line.get_clip_on()]
+    assert [np.max(line.get_xdata()) for line in lines] == pytest.approx([1.4, 4.4])
 
 
 def test_too_many_brackets_are_none():
     layers = [{"kind": "scale", "factor": 2.0}] * (MOST_BRACKETS + 1)
     for number in (0, 1):
         network = snstat.Network.read({"input": {"channels": 2}, "layers": layers[number:]})
-        found = brackets_of(snstat.propagate(network, **SAMPLING).network)
+        found = brackets_of(snstat.propagate(network, **SAMPLING).network, MOST_BRACKETS + 1)
         assert len(found) == number * MOST_BRACKETS
 
 

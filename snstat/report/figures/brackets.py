@@ -30,19 +30,19 @@ class Bracket(NamedTuple):
     last: int
 
 
-def brackets_of(network: NetworkSummary) -> list[Bracket]:
-    """Return the layers of each part of the network, "body ×12" for repetitions, in order; none
-    where there are more than fit."""
-    found = list(_outermost(network))
+def brackets_of(network: NetworkSummary, layers: int) -> list[Bracket]:
+    """Return the first `layers` layers by parts of the network, "body ×12" for repetitions, in
+    order; none where there are more than fit. An interrupted run has not all layers."""
+    found = list(_outermost(network, layers))
     return found if len(found) <= MOST_BRACKETS else []
 
 
-def _outermost(network: NetworkSummary) -> Iterator[Bracket]:
+def _outermost(network: NetworkSummary, layers: int) -> Iterator[Bracket]:
     """Yield the containers and layers that the network's file lists, repetitions once."""
     if "times" in network.form:  # the whole of it is repeated
         return
     listed = {own.get("name", str(place)): own for place, own in enumerate(network.form["layers"])}
-    names = (row.name.partition(".")[0] for row in network.layers[1:])
+    names = (row.name.partition(".")[0] for row in network.layers[1 : layers + 1])
     for label, group in groupby(enumerate(names, 1), key=lambda entry: entry[1]):
         numbers = [number for number, _ in group]
         own = listed[label]

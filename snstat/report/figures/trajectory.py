@@ -154,7 +154,7 @@ def _overlaid(
     if networks[0] is not None and all(
         network is not None and network.layers == networks[0].layers for network in networks
     ):
-        draw_brackets(panels[-1], brackets_of(networks[0]), look)
+        draw_brackets(panels[-1], brackets_of(networks[0], _longest(drawn) - 1), look)
     return figure
 
 
