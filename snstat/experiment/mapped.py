@@ -95,7 +95,7 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
         theory,
         {name: of(name, values) for name, values in expected.items()},
         {name: of(name, values) for name, values in neglected.items()},
-        (*mapped.ends, *mapped.unknown(~np.isnan(walked.second_moment))),
+        (*mapped.ends, *mapped.left(walked.ends)),
         mapped.drawn,
     )
 

@@ -203,6 +203,7 @@ class NetworkPlan:
         Raises LayerError with the path of a layer that cannot be sampled.
         """
         from snstat.engine.general.sample import sample_network
+        from snstat.theory.ends import ends_of
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
@@ -226,6 +227,7 @@ class NetworkPlan:
         walked, expected, neglected = theory()
         predicted = predicted_statistics(walked, source.batch, moments)
         statistics = measured_statistics(measured, predicted, expected, neglected)
+        first_order = expected if self.population is None and self.given is None else None
         if measured.log_gradient is not None:
             unknown = np.full(self.depth + 1, math.nan)
             statistics[GRADIENT] = gradient_statistic(
@@ -243,6 +245,7 @@ class NetworkPlan:
             partial=measured.interrupted,
             data=data_summary(moments),
             log_kurtosis=layer_mean(measured.log_kurtosis),
+            theory_ends=ends_of(walked.ends, walked.variance, predicted, first_order),
         )
 
     def predict(self, moments: InputMoments) -> Walk:

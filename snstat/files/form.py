@@ -10,6 +10,7 @@ from typing import Any
 from snstat.errors import quoted
 from snstat.network.run_settings import RunSettings
 from snstat.values import number
+from snstat.values.kinds import require_printable
 from snstat.values.option import options_of
 
 # From the name of a key and its value in a file to what it stands for.
@@ -63,6 +64,22 @@ def digest(name: str, value: Any) -> str:
     if not isinstance(value, str) or not DIGEST.fullmatch(value):
         raise FormError(f"{name} is {quoted(value)}, but must be sha256: and 64 hexadecimal digits")
     return value
+
+
+def text(name: str, value: Any) -> str:
+    """Return text that may be empty."""
+    if not isinstance(value, str):
+        raise FormError(f"{name} is {quoted(value)}, but must be a string")
+    if value:
+        require_printable(name, value)
+    return value
+
+
+def word(name: str, value: Any) -> str:
+    """Return text that is not empty."""
+    if value == "":
+        raise FormError(f"{name} is empty")
+    return text(name, value)
 
 
 def or_null(read: Reader) -> Reader:

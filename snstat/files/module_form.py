@@ -16,11 +16,13 @@ from snstat.files.form import (
     options,
     or_null,
     read,
+    text,
+    word,
 )
 from snstat.limits import MAX_INTEGER
 from snstat.results import Axes, Call, Left, ModuleSummary, NonFinite, Simulation
 from snstat.results.module import SAMPLES, numbered
-from snstat.values.kinds import Flag, Name, Whole, require_printable
+from snstat.values.kinds import Flag, Name, Whole
 from snstat.values.tracing import DROPOUT, DTYPES, FOUND, MODES, TRACE, TRIALS_OF
 
 # The most axes of a tensor.
@@ -132,33 +134,18 @@ def _axes(form: Any, dimensions: int) -> Axes:
 # ------------------------------------------------------------------------ readers of one value
 
 
-def _text(name: str, value: Any) -> str:
-    """Return text that may be empty."""
-    if not isinstance(value, str):
-        raise FormError(f"{name} is {quoted(value)}, but must be a string")
-    if value:
-        require_printable(name, value)
-    return value
-
-
-def _word(name: str, value: Any) -> str:
-    if value == "":
-        raise FormError(f"{name} is empty")
-    return _text(name, value)
-
-
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise FormError(f"{name} is {quoted(value)}, but must be a list of strings")
-    return tuple(_text(name, entry) for entry in value)
+    return tuple(text(name, entry) for entry in value)
 
 
 def _settings(name: str, value: Any) -> dict[str, Any]:
-    return {_word(name, key): entry for key, entry in entries_of(name, value).items()}
+    return {word(name, key): entry for key, entry in entries_of(name, value).items()}
 
 
 def _inputs(name: str, value: Any) -> dict[str, str]:
-    return {_text(name, key): _word(name, spec) for key, spec in entries_of(name, value).items()}
+    return {text(name, key): word(name, spec) for key, spec in entries_of(name, value).items()}
 
 
 def _sizes(name: str, value: Any) -> tuple[int, ...]:
@@ -187,8 +174,8 @@ def _shape(name: str, value: Any) -> tuple[int | str, ...]:
 
 def _lefts(*keys: str) -> Reader:
     """Return the reader of a list of places, each with a reason and some of "call", "output"."""
-    readers: dict[str, Reader] = {"path": _text, "reason": _word}
-    readers |= {key: CALL if key == "call" else _text for key in keys}
+    readers: dict[str, Reader] = {"path": text, "reason": word}
+    readers |= {key: CALL if key == "call" else text for key in keys}
 
     def lefts(name: str, value: Any) -> tuple[Left, ...]:
         if not isinstance(value, list):
@@ -206,11 +193,11 @@ def _lefts(*keys: str) -> Reader:
 def _nonfinite(name: str, value: Any) -> NonFinite:
     form = entries_of(name, value)
     readers: dict[str, Reader] = {
-        "trial": Whole(0, MAX_INTEGER).plain, "path": _text, "call": CALL, "kind": _word,
+        "trial": Whole(0, MAX_INTEGER).plain, "path": text, "call": CALL, "kind": word,
         "inputs_finite": Flag().plain,
     }  # fmt: skip
     own = {key: reader(key, entry_of(name, form, key)) for key, reader in readers.items()}
-    return NonFinite(**own, before=or_null(_text)("before", form.get("before")))
+    return NonFinite(**own, before=or_null(text)("before", form.get("before")))
 
 
 CALL: Reader = Whole(1, MAX_INTEGER).plain
@@ -218,21 +205,21 @@ SAMPLING: dict[str, Reader] = {
     **options("batch", "trials"),
     "seed": or_null(*options("seed").values()),
     "dtype": Name(DTYPES).plain,
-    "device": _word,
+    "device": word,
     "inputs": _inputs,
-    "loss": or_null(_word),
+    "loss": or_null(word),
 }
 MODULE: dict[str, Reader] = {
-    "target": _word,
+    "target": word,
     "set": _settings,
-    "framework": _word,
-    "framework_version": _word,
+    "framework": word,
+    "framework_version": word,
     "parameters": Whole(0, MAX_INTEGER).plain,
     "mode": Name(MODES).plain,
     "dropout": Name(DROPOUT).plain,
     "trials_of": Name(TRIALS_OF).plain,
-    "weights": or_null(_word),
-    "weights_digest": or_null(_word),
+    "weights": or_null(word),
+    "weights_digest": or_null(word),
     "theory_ends": _lefts("call"),
     "nonfinite": or_null(_nonfinite),
     "not_called": _texts,
@@ -242,14 +229,14 @@ MODULE: dict[str, Reader] = {
 # Key of "module" → field of the record.
 KEYS = {key: key for key in MODULE} | {"set": "settings"}
 ROW: dict[str, Reader] = {
-    "path": _text,
+    "path": text,
     "call": CALL,
-    "output": _text,
-    "kind": _word,
+    "output": text,
+    "kind": word,
     "shape": _shape,
     "axes": lambda _name, value: value,
-    "dtype": _word,
+    "dtype": word,
     "trials": Whole(1, MAX_INTEGER).plain,
     "same_as": or_null(Whole(0, MAX_INTEGER).plain),
-    "gradient_missing": or_null(_word),
+    "gradient_missing": or_null(word),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from snstat.errors import quoted
 from snstat.files.form import (
     OPTIONS,
     FormError,
@@ -20,9 +21,11 @@ from snstat.files.form import (
     options,
     or_null,
     read,
+    word,
 )
 from snstat.files.run_bounds import require_definitions, require_possible
 from snstat.files.subject_form import parse_subject, require_layers
+from snstat.limits import MAX_DEPTH
 from snstat.results import (
     ALSO_MEASURED,
     GRADIENT,
@@ -37,8 +40,9 @@ from snstat.results import (
     Subject,
 )
 from snstat.results.base import IntArray
+from snstat.results.theory_end import ENDS_OF, TheoryEnd
 from snstat.values import number
-from snstat.values.kinds import Flag, Name, Real
+from snstat.values.kinds import Flag, Name, Real, Whole
 
 flag: Reader = Flag().plain
 # What a population is asked for by.
@@ -93,6 +97,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         partial=partial,
         data=data,
         log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
+        theory_ends=_theory_ends("theory_ends", entries.get("theory_ends")),
     )
 
 
@@ -134,6 +139,19 @@ def _layer_mean(name: str, form: Any) -> LayerMean | None:
     return LayerMean(estimate, stderr)
 
 
+def _theory_ends(name: str, form: Any) -> tuple[TheoryEnd, ...]:
+    """Return where theory ends; stacks and older files have no such list."""
+    if form is None:
+        return ()
+    if not isinstance(form, list):
+        raise FormError(f"{name} is {quoted(form)}, but must be a list")
+    entries = [entries_of(f"an entry of {name}", entry) for entry in form]
+    return tuple(
+        TheoryEnd(**{key: reader(key, entry_of(name, own, key)) for key, reader in END.items()})
+        for own in entries
+    )
+
+
 def _statistic(name: str, rows: list[dict[str, Any]], *, scored: bool) -> Statistic:
     forms = [entries_of(name, entry_of(f"layer {i}", row, name)) for i, row in enumerate(rows)]
     estimate, stderr, theory = (
@@ -162,6 +180,11 @@ SIMULATION: dict[str, Reader] = {
     **options("sampler"),
     "input_mean": or_null(OPTIONS["input_mean"]),
     "input_std": or_null(OPTIONS["input_std"]),
+}
+END: dict[str, Reader] = {
+    "of": Name(ENDS_OF).plain,
+    "layer": Whole(0, MAX_DEPTH).plain,
+    "reason": word,
 }
 _ANY = Real(-math.inf, math.inf).plain
 OUTLOOK: dict[str, Reader] = {

@@ -63,7 +63,7 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
     yield f'{{"schema": {_dump(PROPAGATION_SCHEMA)}, "version": {_dump(__version__)}{named}'
     yield ', "runs": ['
     for number, run in enumerate(runs):
-        head = {
+        head: dict[str, Any] = {
             **subject_form(run.subject, run.simulation),
             "partial": run.partial,
             "outlook": run.outlook,
@@ -72,6 +72,8 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
             head["data"] = run.data
         if run.log_kurtosis is not None:
             head["log_kurtosis"] = run.log_kurtosis
+        if run.theory_ends:
+            head["theory_ends"] = run.theory_ends
         yield ("\n" if number == 0 else ",\n") + _dump(head)[:-1] + ', "layers": ['
         for layer in run.layers:
             yield ("\n" if layer.layer == 0 else ",\n") + _dump(layer.to_json())

@@ -22,6 +22,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, is_masked, on_sphere
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NOT_GAUSSIAN, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
@@ -53,7 +54,7 @@ class Activation(Layer):
         """See Layer."""
         return one(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         return activated(self.function, one(inputs))
 
@@ -61,21 +62,23 @@ class Activation(Layer):
         """See Layer."""
         return draw.activate(self.function, one(inputs))
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return spread_of(self.function, step, one(inputs))
 
 
-def activated(function: Function, signal: Signal) -> Step | None:
-    """Return the step of an activation, None where theory has none."""
+def activated(function: Function, signal: Signal) -> Step | NoTheory:
+    """Return the step of an activation, or why theory has none."""
     if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
         return Step((signal,), signal, lambda slope: (slope,))
     if on_sphere(signal.law):
         return through(function, signal)
     if is_masked(signal.law):
         return through_mask(function, signal)
-    if signal.law not in (GAUSSIAN, ZERO) or signal.mean.any():
-        return None
+    if signal.law not in (GAUSSIAN, ZERO):
+        return NoTheory(NOT_GAUSSIAN)
+    if signal.mean.any():
+        return NoTheory("it follows values that have a mean")
     if signal.mean.size > 1:
         return activated_on_grid(function, signal)
     q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])

@@ -16,23 +16,31 @@ from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
+from snstat.layers.no_theory import NOT_GAUSSIAN, ON_GRID, NoTheory
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
 
 if TYPE_CHECKING:
     from snstat.layers.signal import Signal, Step
 
 
-def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None:
-    """Return the fluctuations after φ, None where nothing is known."""
+# Why first order is not known.
+SEVERAL_GAUSSIANS = "its input is a function of several Gaussians"
+NO_MOMENTS = "fourth moments of its activation are not known"
+
+
+def spread_of(function: Activation, step: Step, before: Spread) -> Spread | NoTheory:
+    """Return the fluctuations after φ, or why nothing is known."""
     signal = step.inputs[0]
     if function.linear:
         return before.times(1.0)
-    if before.given is None or signal.mean.size > 1:
-        return None
+    if signal.mean.size > 1:
+        return NoTheory(ON_GRID)
+    if before.given is None:
+        return NoTheory(SEVERAL_GAUSSIANS)
     if is_masked(signal.law):
         return _after_mask(function, before.given, Masked.of(signal.law), step.signal)
     if signal.law not in (GAUSSIAN, ZERO):
-        return None
+        return NoTheory(NOT_GAUSSIAN)
     q = float(signal.same[0, 0])
     apart = misalignment(q, float(signal.gap[0, 0]))
     return spread_at(function, before.given, q, apart, step.signal)
@@ -40,12 +48,12 @@ def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None
 
 def spread_at(
     function: Activation, given: Given, q: float, apart: float, after: Signal
-) -> Spread | None:
-    """Return the fluctuations of `after`, the φ at q and 1 − c = `apart`, None where nothing is
+) -> Spread | NoTheory:
+    """Return the fluctuations of `after`, the φ at q and 1 − c = `apart`, or why nothing is
     known."""
     found = one_sample(function, q, backward=False)
     if found is None:
-        return None
+        return NoTheory(NO_MOMENTS)
     moments, squares = found[0], math.nan
     if moments.rms == 0:
         squares = 1.0
@@ -72,7 +80,9 @@ def _squares(function: Activation, q: float, apart: float) -> float:
     return PairTable(function, q, found[0].rms, 0.0).at(apart).square if found else math.nan
 
 
-def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) -> Spread | None:
+def _after_mask(
+    function: Activation, given: Given, law: Masked, after: Signal
+) -> Spread | NoTheory:
     """Return the same of φ after dropout: an average over units that are kept, of which the
     moments are known, and those that are dropped, which do not fluctuate."""
     from snstat.layers.after_dropout import of_kept  # a stack drops nothing
@@ -81,7 +91,7 @@ def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) 
     found = None if kept is None else one_sample(kept, law.square, backward=False)
     total = float(after.same[0, 0])
     if kept is None or found is None or found[0].rms == 0 or not total > 0:
-        return None
+        return NoTheory(NO_MOMENTS)
     own, keep, drop = found[0], law.keep, 1.0 - law.keep
     rms, lost = math.sqrt(total), float(function.function(np.array(law.level)))
     part, fixed, level = own.rms / rms, drop * (lost / rms) ** 2, lost / rms

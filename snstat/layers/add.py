@@ -12,6 +12,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
 from snstat.layers.layer import Layer, alike
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, aligned
 from snstat.layers.spread import Spread
@@ -38,11 +39,11 @@ class Add(Layer):
         """See Layer."""
         return alike(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, [1.0] * len(inputs))
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return after_sum(step, inputs, [1.0] * len(inputs))
 
@@ -52,8 +53,8 @@ class Add(Layer):
         return Pass(sum(others, start=first), lambda slope: (slope,) * len(inputs))
 
 
-def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
-    """Return the step to the sum of `inputs` times `factors`, None where it is not known."""
+def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheory:
+    """Return the step to the sum of `inputs` times `factors`, or why it is not known."""
     inputs = aligned(inputs)
     first = {id(signal): place for place, signal in reversed(list(enumerate(inputs)))}
     places = [first[id(signal)] for signal in inputs]
@@ -63,7 +64,7 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
         total[place] += factor
     live = [(x, c) for x, c in zip(inputs, total, strict=True) if c and x.law != ZERO]
     if any(x.fresh & y.fresh for (x, _), (y, _) in combinations(live, 2)):
-        return None
+        return NoTheory("its summands depend on the same weights")
     mean = np.zeros_like(inputs[0].mean)
     same, gap = np.zeros_like(inputs[0].same), np.zeros_like(inputs[0].gap)
     for x, c in live:
@@ -72,7 +73,7 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
         gap = gap + c * c * x.gap
         mean = mean + c * x.mean
     if np.max(same) > LARGEST_SECOND_MOMENT:
-        return None
+        return NoTheory("the sum is too large to be squared")
     fresh = frozenset[object]().union(*(x.fresh for x in inputs))
     after = replace(
         inputs[0],

@@ -10,22 +10,23 @@ from snstat.activation import Activation
 from snstat.gaussian.rounding import without_noise
 from snstat.gaussian.sphere import pulled, radial, sphere_moments
 from snstat.layers.law import OTHER
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.signal import Signal, Slope, Step
 
 
-def through(function: Activation, signal: Signal) -> Step | None:
-    """Return the step of φ from a signal with the law `sphere`, None if it is not known.
+def through(function: Activation, signal: Signal) -> Step | NoTheory:
+    """Return the step of φ from a signal with the law `sphere`, or why it is not known.
 
     The signal may have been multiplied by a number since. φ' is not independent of the signal, so
     what batch norm pulls back does not follow from E[δδ'] alone: `Slope.excess` has the rest.
     """
     if function.custom:  # here, so that no cache keeps functions of users alive
-        return None
+        return NoTheory("a function of your own after batch norm")
     batch, ratio = int(signal.law.parameters[0]), signal.law.parameters[1]
     factor = math.sqrt(float(signal.same[0, 0]) / radial(batch, ratio).square)
     found = sphere_moments(function, batch, ratio, factor)
     if found is None:
-        return None
+        return NoTheory("its averages after batch norm do not converge")
     back = pulled(batch, ratio)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:

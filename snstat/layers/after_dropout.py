@@ -21,19 +21,22 @@ from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.law import OTHER, Masked
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.signal import Signal, Slope, Step
 
 
-def through_mask(function: Activation, signal: Signal) -> Step | None:
-    """Return the step of φ from a signal with a law of `Masked`, None if it is not known.
+def through_mask(function: Activation, signal: Signal) -> Step | NoTheory:
+    """Return the step of φ from a signal with a law of `Masked`, or why it is not known.
 
     φ' depends on the mask, so what dropout pulls back does not follow from E[δδ'] alone:
     `Slope.excess` has the rest. Nothing is known where the dropped units of a norm are at a kink.
     """
     law = Masked.of(signal.law)
     kept = of_kept(function, law.shift)
-    if kept is None or (law.loose and _bends(function, law.level)):
-        return None
+    if kept is None:
+        return NoTheory("units that dropout keeps have a mean, and its averages are not known")
+    if law.loose and _bends(function, law.level):
+        return NoTheory("units that dropout sets to one level are at a kink")
     keep, drop, q = law.keep, 1.0 - law.keep, law.square
     state, apart = centred_moments(kept, q), misalignment(q, law.gap)
     value, slope = (float(f(np.array(law.level))) for f in (function.function, function.derivative))

@@ -12,6 +12,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE, masked
 from snstat.layers.layer import Layer, one
 from snstat.layers.mask_spread import after_mask
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
@@ -42,7 +43,7 @@ class AlphaDropout(Layer):
         """See Layer."""
         return one(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
         """See Layer."""
         signal, keep, factor = one(inputs), 1.0 - self.rate, self._factor
         if not self.rate:
@@ -67,7 +68,7 @@ class AlphaDropout(Layer):
 
         return Step((signal,), after, pull)
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         if not self.rate:
             return one(inputs).times(1.0)

@@ -15,6 +15,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE
 from snstat.layers.exchangeable import Exchangeable
 from snstat.layers.layer import Layer
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
@@ -135,26 +136,31 @@ class Attention(WeightOptions, Layer):
         """See Layer: without dropout."""
         return replace(self, dropout=0.0)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         x, y = _both(inputs)
         *of_inputs, of_output = self.matrices([signal.shape for signal in inputs])
-        into = [through(*own) for own in zip(of_inputs, (x, y, y), strict=True)]
-        steps = [step for step in into if step is not None]
-        tokens = [own for step in steps if (own := Exchangeable.of(step.signal)) is not None]
-        if len(tokens) < len(into):
-            return None
+        steps, tokens = list[Step](), list[Exchangeable]()
+        for own in zip(of_inputs, (x, y, y), strict=True):
+            step = through(*own)
+            if isinstance(step, NoTheory):
+                return step
+            alike = Exchangeable.of(step.signal)
+            if isinstance(alike, NoTheory):
+                return alike
+            steps.append(step)
+            tokens.append(alike)
         q, k, v = tokens
         read = Read(q, k, v, self.heads, x.shape.channels // self.heads, 1.0 - self.dropout)
         heads = attended_causally if self.causal else attended_alike
         between = heads(read, [step.signal for step in steps], x.shape)
-        if between is None:
-            return None
+        if isinstance(between, NoTheory):
+            return between
         out = through(of_output, between.signal)
-        if out is None:
-            return None
+        if isinstance(out, NoTheory):
+            return out
         back = _back(len(inputs), [step.pull for step in steps], between.pull, out.pull)
-        return Step(tuple(inputs), out.signal, back)
+        return Step(tuple(inputs), out.signal, back, why_pairs=between.why_pairs)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

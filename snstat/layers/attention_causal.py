@@ -12,19 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.attention_moments import LARGEST_VARIANCE, Read, parted
+from snstat.layers.attention_moments import FEW_HEADS, LARGE_SCORES, LARGEST_VARIANCE, Read, parted
 from snstat.layers.law import OTHER, ZERO
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.queries import Likeness, Reading, of_pair, of_row
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import MOST_SPREAD, diagonal
 
 
-def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | None:
-    """Return the step from queries, keys and values to what heads read, None where scores are too
-    large, and where heads are too few for how unevenly they read."""
+def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | NoTheory:
+    """Return the step from queries, keys and values to what heads read, or why there is none:
+    scores are too large, or heads are too few for how unevenly they read."""
     if not read.variance <= LARGEST_VARIANCE:
-        return None
+        return NoTheory(LARGE_SCORES)
     count, values = read.queries.number, read.values
     reading = Reading(tuple(range(1, count + 1)), read.units, read.variance)
     averages = of_row(reading)
@@ -33,7 +34,7 @@ def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Ste
     own = values.apart * row + values.other
     masks = read.masked * row
     if not read.spread(averages, own + masks) <= MOST_SPREAD:
-        return None
+        return NoTheory(FEW_HEADS)
     law = ZERO if inputs[2].law == ZERO else OTHER
     after = Signal(shape, np.zeros(count), own + masks, gap + masks, law)
 
@@ -50,7 +51,8 @@ def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Ste
             Slope(same, gap, slope.log).scaled(1.0) for same, gap in zip(one, two, strict=True)
         )
 
-    return Step(tuple(inputs), after, pull)
+    why = "tokens read different numbers of tokens" if count > 1 else ""
+    return Step(tuple(inputs), after, pull, why_pairs=why)
 
 
 def _pulled(read: Read, reading: Reading, same: FloatArray) -> tuple[FloatArray, ...]:

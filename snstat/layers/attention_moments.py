@@ -25,6 +25,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.exchangeable import Exchangeable, of_pairs
 from snstat.layers.law import OTHER, ZERO
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.queries import (
     Likeness,
     PairAverages,
@@ -111,17 +112,21 @@ class Read:
         return of_pair(self.reading, like, slopes=slopes)
 
 
-def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | None:
-    """Return the step from queries, keys and values to what heads read, None where scores are too
-    large, and where heads are too few for how unevenly they read."""
+LARGE_SCORES = "scores are too large for its averages"
+FEW_HEADS = "heads are too few for how unevenly they read"
+
+
+def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | NoTheory:
+    """Return the step from queries, keys and values to what heads read, or why there is none:
+    scores are too large, or heads are too few for how unevenly they read."""
     if not read.variance <= LARGEST_VARIANCE:
-        return None
+        return NoTheory(LARGE_SCORES)
     count, values = read.queries.number, read.values
     averages = of_row(read.reading)
     row = float(averages.square[0])
     own = (values.apart + read.masked) * row + values.other
     if not read.spread(averages, np.array([own])) <= MOST_SPREAD:
-        return None
+        return NoTheory(FEW_HEADS)
     other = 0.0
     near, far = read.apart
     gap = float(parted(read, read.reading, Likeness(1.0, 1.0), near)[0]) + read.masked * row

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from snstat.gaussian.sphere import pulled, radial
 from snstat.layers.batch_on_grid import normed_on_grid
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, sphere
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NO_SAMPLES, NOT_GAUSSIAN, NoTheory
 from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
 from snstat.layers.signal import Signal, Slope, Step
@@ -19,6 +22,10 @@ from snstat.layers.signal import Signal, Slope, Step
 # With so few samples the mean squared gradient is infinite, or set by ε; with so few it is finite,
 # but averages over networks do not settle.
 ENDLESS, UNSETTLED = 3, 5
+ALIKE = "all samples are alike before it"
+FEW_SAMPLES = (
+    f"of {ENDLESS} samples or fewer the mean squared gradient is infinite, or set by epsilon"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +52,24 @@ class BatchNorm(Norm):
         """See Layer."""
         return True
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
         """See Layer."""
         signal = one(inputs)
-        if signal.law != GAUSSIAN or batch < 2:
-            return None
+        if signal.law != GAUSSIAN:
+            return NoTheory(NOT_GAUSSIAN)
+        if batch < 2:
+            return NoTheory("one sample has no variance over the batch")
+        if np.isnan(signal.gap).any():
+            return NoTheory(NO_SAMPLES)
         if signal.mean.size > 1:
             return normed_on_grid(signal, batch, self.epsilon)
         gap = float(signal.gap[0, 0])
         if not gap > 0:
-            return None
+            return NoTheory(ALIKE)
         law = sphere(batch, self.epsilon / gap)
         ratio, rest = law.parameters[1], batch - 1
         if not math.isfinite(ratio):
-            return None
+            return NoTheory(ALIKE)
         square, back = radial(batch, ratio).square, pulled(batch, ratio)
         moments = 0.0, square, square + square / rest
         after = Signal.of_one(signal.shape, moments, law, signal.fresh)
@@ -72,7 +83,8 @@ class BatchNorm(Norm):
             same = (back * slope.gap + slope.excess) / gap
             return (Slope(same, same + same / rest, slope.log).scaled(1.0),)
 
-        return Step((signal,), after, pull)
+        why = FEW_SAMPLES if batch <= ENDLESS else ""
+        return Step((signal,), after, pull, why_gradient=why)
 
     def evaluated(self) -> Layer:
         """See Layer."""

@@ -6,28 +6,29 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import GAUSSIAN
+from snstat.layers.no_theory import NO_PAIRS, NO_VARIANCE, NoTheory
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import MOST_SPREAD
 
 
-def normed_on_grid(signal: Signal, batch: int, epsilon: float) -> Step | None:
-    """Return the step of batch norm after Gaussian units at several positions, None where pairs of
-    them are not followed, or where the variance ν of a channel over all `batch` · P entries is far
-    from a number.
+def normed_on_grid(signal: Signal, batch: int, epsilon: float) -> Step | NoTheory:
+    """Return the step of batch norm after Gaussian units at several positions, or why there is
+    none: pairs of them are not followed, or the variance ν of a channel over all `batch` · P
+    entries is far from a number.
 
     With z̄ the mean of a channel, (z − z̄)/√(E ν + ε) has the moments of the result but for errors
     of the order of the relative variance of ν: 2/(batch · P) if entries are independent.
     """
-    if signal.same.ndim == 1 or signal.law != GAUSSIAN:
-        return None
+    if signal.same.ndim == 1:
+        return NoTheory(NO_PAIRS)
     crossed = signal.same - signal.gap
     same, other = _centred(signal.same, crossed, batch)
     total = float(np.diagonal(same).mean())
     if not total > 0:
-        return None
+        return NoTheory(NO_VARIANCE)
     squares = np.square(same).mean() + (batch - 1) * np.square(other).mean()
     if not 2.0 * squares / (batch * total**2) <= MOST_SPREAD:
-        return None
+        return NoTheory("batch and positions are too few for their variance to be a number")
     scale = total + epsilon
     nothing = np.zeros_like(signal.mean)
     after = signal.become(nothing, same / scale, signal.gap / scale, GAUSSIAN)

@@ -14,6 +14,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, several
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, aligned
 from snstat.layers.spread import Spread
@@ -41,7 +42,7 @@ class Concat(Layer):
                 raise InvalidValueError("inputs", f"{first} and {other}", "layers on the same grid")
         return Shape(sum(part.channels for part in inputs), first.grid)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
         """See Layer."""
         inputs, shape = aligned(inputs), self.shape([part.shape for part in inputs])
         shares = np.array([part.shape.channels for part in inputs]) / shape.channels
@@ -72,7 +73,7 @@ class Concat(Layer):
         parts = " and ".join(f"{part.channels:,}" for part in own)
         return f"parts of {parts} channels have other shares of a population"
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return after_concat(step, inputs)
 

@@ -17,13 +17,17 @@ from snstat.layers.container_pass import passed
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at, chosen
 from snstat.layers.layer import Layer, one, shape_after
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
 T = TypeVar("T")
 Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
-Spreads = Callable[[Layer, Step, Sequence[Spread] | None], Spread | None]
+Spreads = Callable[[Layer, Step, Sequence[Spread] | NoTheory], Spread | NoTheory]
+# Stands for a reason that has been told of the layer where theory ends.
+TOLD = NoTheory("")
+OUTSIDE = NoTheory("it reads a layer outside of its block")
 
 
 class Container(Layer):
@@ -150,8 +154,8 @@ class Container(Layer):
             given = chosen(signals, outer, entry.inputs or (place,))
             with at(label):
                 step = entry.layer.moments(given, batch)
-                if step is None:
-                    step = unknown(entry.layer.shape([s.shape for s in given]), given)
+                if isinstance(step, NoTheory):
+                    step = unknown(entry.layer.shape([s.shape for s in given]), given, step.why)
             signals.append(step.signal)
             yield step
 
@@ -160,31 +164,32 @@ class Container(Layer):
         values, outer = self.split(inputs)
         return passed(self.parts, self.repetitions, values, outer, draw)
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         if not isinstance(step, ContainerStep):
             raise TypeError(step)
         *_, (spreads, _) = step.way_of_spreads(inputs[0], _spread)
         return spreads
 
-    def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
+    def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | NoTheory:
         """Return the spread after one turn from that `before` it; `through` is asked for that after
-        each entry, with None for inputs that are not known."""
+        each entry, with the reason in place of inputs that are not known."""
         start = before.alone()
-        found: list[Spread | None] = [start]
+        found: list[Spread | NoTheory] = [start]
         for place, (entry, step) in enumerate(zip(self.parts, steps, strict=True)):
             # What layers outside fluctuate by together with those within is not followed.
-            given = chosen(found, [None] * self.outer, entry.inputs or (place,))
-            known = [spread for spread in given if spread is not None]
+            given = chosen(found, [OUTSIDE] * self.outer, entry.inputs or (place,))
+            known = [spread for spread in given if isinstance(spread, Spread)]
+            ends = [spread for spread in given if isinstance(spread, NoTheory)]
             # Theory of a container may end within it.
-            told = step.signal.known or isinstance(step, ContainerStep)
-            whole = told and len(known) == len(given)
+            if not step.signal.known and not isinstance(step, ContainerStep):
+                ends.append(TOLD)
             with at(self.labels[place]):
-                after = through(entry.layer, step, known if whole else None)
-            found.append(None if after is None else after.after(known))
+                after = through(entry.layer, step, ends[0] if ends else known)
+            found.append(after.after(known) if isinstance(after, Spread) else TOLD)
         last = found[-1]
-        if last is None:
-            return None
+        if isinstance(last, NoTheory):
+            return last
         detailed = any(start.own in source.seen for source in last.sources)
         return last._replace(
             responses=(last.sources.get(start.own, 0.0),), detailed=detailed, sources={}
@@ -248,7 +253,7 @@ class ContainerStep(Step):
 
     def way_of_spreads(
         self, before: Spread, through: Spreads
-    ) -> Iterator[tuple[Spread | None, int]]:
+    ) -> Iterator[tuple[Spread | NoTheory, int]]:
         """Yield the spread after each turn, by what `through` returns of steps.
 
         Where it repeats, equal turns are left out: how many comes with it. The way ends after the
@@ -260,8 +265,8 @@ class ContainerStep(Step):
             with at(self.container.called(turn)):
                 after = self.container.spreads(steps, before, through)
             rest = self.container.repetitions - turn - 1
-            if after is None:
-                yield None, rest
+            if isinstance(after, NoTheory):
+                yield after, rest
                 return
             settled = turn + 1 > len(self.turns) and after.repeats(before)
             # To that before the first turn. What has settled does not grow.
@@ -317,8 +322,8 @@ def _log_sum(rate: float, count: int) -> float:
     return most + math.log(math.expm1(-abs(rate) * count) / math.expm1(-abs(rate)))
 
 
-def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | None) -> Spread | None:
-    return None if inputs is None else layer.spread(step, inputs)
+def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Spread | NoTheory:
+    return inputs if isinstance(inputs, NoTheory) else layer.spread(step, inputs)
 
 
 def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:

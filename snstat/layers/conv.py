@@ -14,6 +14,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import BY_PLACE, NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step
@@ -96,11 +97,11 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         q = pre_second_moment(self.at(shape), mean, second_moment)
         return (self.square_slope(q),) * self.groups
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
-            return None
+            return NoTheory(BY_PLACE)
         own = convolved(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
         return self.activated(own)
 

@@ -15,6 +15,7 @@ from snstat.layers.dense_layer import LINEAR
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -142,7 +143,7 @@ class ConvTranspose(WeightOptions, Weighted):
             total += count * often * self.square_slope(q)
         return (total / (over.taps * over.size),)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)

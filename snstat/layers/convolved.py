@@ -6,6 +6,7 @@ import numpy as np
 
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO, Law
+from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import followed, outer
@@ -15,8 +16,8 @@ from snstat.layers.window import Window
 
 def convolved(
     weights: Weights, channels: int, window: Window, signal: Signal, law: Law = GAUSSIAN
-) -> Step | None:
-    """Return the step to the pre-activations, None where they are too large to square.
+) -> Step | NoTheory:
+    """Return the step to the pre-activations, or why not: they are too large to square.
 
     `weights` are those of one group, and `channels` those of all groups together. Pre-activations
     have this `law` where they are not 0.
@@ -27,7 +28,7 @@ def convolved(
         same = floored(same - outer(mean, mean, same))
     same = weights.pre_second_moment(same)
     if not np.max(same) <= LARGEST_SECOND_MOMENT:
-        return None
+        return NoTheory(TOO_LARGE)
     still = weights.keeps_silent(silent=signal.law == ZERO)
     after = Signal(
         Shape(channels, window.grid),

@@ -15,6 +15,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import one
+from snstat.layers.no_theory import ON_GRID, NoTheory
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -75,7 +76,7 @@ class Dense(WeightOptions, Weighted):
         q = pre_second_moment(self.at(shape.channels), mean, second_moment)
         return (self.square_slope(q),)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = through(self.at(signal.shape.channels), signal)
@@ -87,19 +88,21 @@ class Dense(WeightOptions, Weighted):
         own = draw.linear(values, self.at(len(values)))
         return self.activate(own, draw)
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         signal = step.inputs[0]
-        if signal.mean.size > 1 or self.weights == STANDARDIZED:
-            return None
+        if signal.mean.size > 1:
+            return NoTheory(ON_GRID)
+        if self.weights == STANDARDIZED:
+            return NoTheory("first order in 1/width is not derived for standardized weights")
         layer = self.at(signal.shape.channels)
         q = layer.pre_second_moment(signal.same)
         given = layer.spread(float(layer.share(signal.same, q)[0, 0]), one(inputs))
         apart = misalignment(float(q[0, 0]), layer.square_gain * float(signal.gap[0, 0]))
         function = resolve(layer.activation)
         found = spread_at(function, given, float(q[0, 0]), apart, step.signal)
-        if found is None:
-            return None
+        if isinstance(found, NoTheory):
+            return found
         responses = (given.share * found.responses[0],)
         return found._replace(responses=responses, detailed=False)
 

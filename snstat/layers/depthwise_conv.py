@@ -18,6 +18,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import OTHER
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -80,15 +81,15 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
         """See Layer."""
         return (1.0 if resolve(self.activation or LINEAR).linear else math.nan,)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         if self.weights == STANDARDIZED:
-            return None
+            return NoTheory("weights of sum 0 over one window need pairs of positions")
         weights = self.at(signal.shape)
         own = convolved(weights, weights.fan_out, self.window(signal.shape), signal, OTHER)
-        if own is None:
-            return None
+        if isinstance(own, NoTheory):
+            return own
         # A unit depends on what its channel depends on, beside its weights.
         after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
         return self.activated(replace(own, signal=after))

@@ -11,6 +11,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law, Masked
 from snstat.layers.layer import Layer, one
 from snstat.layers.mask_spread import after_mask
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
@@ -41,7 +42,7 @@ class Dropout(Layer):
         """See Layer."""
         return one(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         if not self.rate:
@@ -62,7 +63,7 @@ class Dropout(Layer):
 
         return Step((signal,), after, pull)
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         if not self.rate:
             return one(inputs).times(1.0)

@@ -12,6 +12,7 @@ from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.layers.draw import Draw, PullValues, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.recurrent import SEQUENCE, Hidden, Recurrence, Recurrent
 from snstat.layers.signal import Signal, Step
 from snstat.layers.through_time import through_time
@@ -42,7 +43,7 @@ class Elman(Recurrent):
         """See Recurrent."""
         return (self.activation,)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         of_inputs, of_units = self.matrices([signal.shape])

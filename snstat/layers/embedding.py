@@ -54,7 +54,7 @@ class Embedding(Layer):
         """See Layer."""
         return one(inputs).tokens * self.width
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
         """See Layer. The moments of tokens are those of units of which one, the token's, is not
         0."""
         signal, square = one(inputs), self.std**2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.no_theory import NO_PAIRS, NO_SAMPLES, NoTheory
 from snstat.layers.signal import Signal
 
 # Relative to E[x²]: sums over positions round.
@@ -27,14 +29,18 @@ class Exchangeable(NamedTuple):
     other_gap: float
 
     @classmethod
-    def of(cls, signal: Signal) -> Self | None:
-        """Return the positions of a signal, None where they are not alike, or pairs of them are not
-        followed."""
+    def of(cls, signal: Signal) -> Self | NoTheory:
+        """Return the positions of a signal; or why there are none: they are not alike, or pairs of
+        them are not followed."""
         if signal.same.ndim == 1:
-            return None
+            return NoTheory(NO_PAIRS)
+        if math.isnan(float(signal.gap[0, 0])):
+            return NoTheory(NO_SAMPLES)
         room = _ALIKE * float(np.abs(signal.same).max())
         same, gap = _alike(signal.same, room), _alike(signal.gap, room)
-        return None if same is None or gap is None else cls(len(signal.same), *same, *gap)
+        if same is None or gap is None:
+            return NoTheory("tokens are not alike")
+        return cls(len(signal.same), *same, *gap)
 
     @property
     def apart(self) -> float:

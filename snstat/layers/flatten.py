@@ -38,7 +38,7 @@ class Flatten(Layer):
         grid_of(shape)
         return Shape(shape.units)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         shape, count = Shape(signal.shape.units), signal.mean.size

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.resampled import resampled
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -40,7 +41,7 @@ class GlobalMeanPool(Layer):
         grid_of(shape)
         return Shape(shape.channels)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         every = np.arange(signal.shape.positions)[:, None]

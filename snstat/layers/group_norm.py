@@ -11,6 +11,7 @@ import numpy as np
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import BY_PLACE, NO_VARIANCE, NoTheory
 from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.shape import Shape
@@ -50,15 +51,17 @@ class GroupNorm(Norm):
             raise InvalidValueError("groups", self.groups, bound, f"try {near:,}")
         return shape
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         square, mean = diagonal(signal.same).mean(), signal.mean.mean()
         scale = scales(square, mean, self.epsilon)
-        if scale is None or signal.shape.channels < FEWEST_CHANNELS * self.groups:
-            return None
+        if scale is None:
+            return NoTheory(NO_VARIANCE)
+        if signal.shape.channels < FEWEST_CHANNELS * self.groups:
+            return NoTheory(f"theory needs {FEWEST_CHANNELS} channels a group")
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
-            return None
+            return NoTheory(BY_PLACE)
         # E(x_u − m)(x_v − m), for any m.
         apart = signal.mean - mean
         around = outer(signal.mean, signal.mean, signal.same)
@@ -71,10 +74,10 @@ class GroupNorm(Norm):
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer. Of one group it is layer norm."""
         if self.groups > 1:
-            return None
+            return NoTheory("first order in 1/width is not derived for several groups")
         return after_norm(step, one(inputs), self.epsilon, centred=True)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002

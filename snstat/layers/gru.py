@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.layers.draw import Draw, Values
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.recurrent import Hidden, Recurrence, Recurrent
+from snstat.layers.signal import Signal
 
 SIGMOID, TANH = "sigmoid", "tanh"
 
@@ -34,6 +37,10 @@ class Gru(Recurrent):
     def functions(self) -> tuple[str, ...]:
         """See Recurrent: r, z, n."""
         return SIGMOID, SIGMOID, TANH
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> NoTheory:  # noqa: ARG002
+        """See Layer."""
+        return NoTheory("units that are kept depend on the weights of their own gates")
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""

@@ -17,6 +17,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
@@ -70,16 +71,18 @@ class Highway(WeightOptions, Layer):
         shape = one(inputs)
         return self._dense(shape.channels, self.activation).shape([shape])
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
         """See Layer."""
         x = one(inputs)
         if x.mean.size > 1:
-            return None
+            return NoTheory("gates are not derived on grids")
         width = x.shape.channels
         hidden = self._dense(width, self.activation).moments([x], batch)
         gate = through(self._dense(width, GATE).at(width), x)
-        if hidden is None or gate is None:
-            return None
+        if isinstance(hidden, NoTheory):
+            return hidden
+        if isinstance(gate, NoTheory):
+            return gate
         t = _Gate.of(gate.signal, self.transfer_bias)
         h, cross = hidden.signal, hidden.signal.mean[0] * x.mean
         shared = t.gap * (h.same - h.gap + x.same - x.gap - 2.0 * cross)

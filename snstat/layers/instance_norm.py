@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.normalise import Norm, normalised
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
 from snstat.layers.window_options import grid_of
 
 
@@ -30,6 +32,12 @@ class InstanceNorm(Norm):
         shape = one(inputs)
         grid_of(shape)
         return shape
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> NoTheory:  # noqa: ARG002
+        """See Layer."""
+        return NoTheory(
+            "a channel of one sample has too few values for its variance to be a number"
+        )
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.no_theory import ON_GRID, UNDERIVED, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
@@ -42,24 +43,25 @@ class Layer(Settings, ABC):
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the shape of the output. Raises InvalidValueError for inputs that do not fit."""
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
-        """Return theory of this layer for `batch` samples, None where none is known: no guess.
+    @abstractmethod
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
+        """Return theory of this layer for `batch` samples, or why none is known: no guess.
 
         Moments are over units. A layer that picks some units out, or moves them, needs units that
-        are independent and alike: those of a signal without `PLACE` in `fresh`.
+        are independent and alike: those of a signal without `PLACE` in `fresh`. Of inputs that are
+        not known (NaN) nothing is, and the reason of the first of them is told.
         """
-        return None
 
     @abstractmethod
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """Return the values after this layer in one trial, and how gradients are pulled back."""
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:  # noqa: ARG002
         """Return how the layer's second moment fluctuates between networks, to first order in
-        1/width, after `step` and what the `inputs` fluctuate by. None where that is not known, as
+        1/width, after `step` and what the `inputs` fluctuate by; or why that is not known, as
         behind a layer that makes other positions: it is of all units, not of those at a position.
         """
-        return None
+        return _underived([*step.inputs, step.signal])
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """Return this layer with the option `knob` set to `value`, None if it has no such one."""
@@ -130,6 +132,11 @@ class Layer(Settings, ABC):
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""
         return 1
+
+
+def _underived(signals: Sequence[Signal]) -> NoTheory:
+    grid = any(signal.mean.size > 1 for signal in signals)
+    return NoTheory(ON_GRID if grid else UNDERIVED)
 
 
 def shape_after(layer: Layer, inputs: Sequence[Shape]) -> Shape:

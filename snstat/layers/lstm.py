@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.layers.draw import Draw, Values
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.recurrent import Hidden, Recurrence, Recurrent
+from snstat.layers.signal import Signal
 from snstat.values.kinds import Real
 from snstat.values.option import option
 
@@ -47,6 +50,10 @@ class Lstm(Recurrent):
     def functions(self) -> tuple[str, ...]:
         """See Recurrent: i, f, g, o."""
         return SIGMOID, SIGMOID, TANH, SIGMOID
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> NoTheory:  # noqa: ARG002
+        """See Layer."""
+        return NoTheory("units of the memory depend on the weights of their own gates")
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import math
 
+from snstat.layers.no_theory import NO_AVERAGE, ON_GRID, STILL, NoTheory
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Average, Spread, powers_of
 
 
 def after_mask(
     step: Step, before: Spread, keep: float, factor: float, shift: float = 0.0, level: float = 0.0
-) -> Spread | None:
+) -> Spread | NoTheory:
     """Return the fluctuations of `factor`·x + `shift`, or `level` with probability 1 − `keep`, from
-    those of x; None where the mean of x is needed and not known."""
+    those of x; or why not: the mean of x is needed and not known."""
     signal, after = step.inputs[0], step.signal
-    if signal.mean.size > 1 or not signal.same[0, 0] > 0:
-        return None
+    if signal.mean.size > 1:
+        return NoTheory(ON_GRID)
+    if not signal.same[0, 0] > 0:
+        return NoTheory(STILL)
     if before.average is None and (shift or level):
-        return None
+        return NoTheory(NO_AVERAGE)
     # Of a mean that is not known, only what is multiplied with 0.
     x = before.average or Average(*[0.0] * len(Average._fields))
     found = _after(signal, after, before, x, (keep, factor, shift, level))

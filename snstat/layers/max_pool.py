@@ -10,8 +10,10 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.pool_options import PoolOptions
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class MaxPool(PoolOptions, Layer):
         """See Layer. Raises InvalidValueError for a vector, and for a window that does not fit."""
         shape = one(inputs)
         return Shape(shape.channels, self.window(shape).grid)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> NoTheory:  # noqa: ARG002
+        """See Layer."""
+        return NoTheory("a maximum is no function of second moments")
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer. NaN counts as the largest value."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.pool_options import PoolOptions
 from snstat.layers.resampled import resampled
 from snstat.layers.shape import Shape
@@ -40,7 +41,7 @@ class MeanPool(PoolOptions, Layer):
         shape = one(inputs)
         return Shape(shape.channels, self.window(shape).grid)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         return resampled(signal, self.shape([signal.shape]), self.window(signal.shape).sources)

@@ -13,6 +13,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, alike
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, aligned
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
@@ -35,14 +36,14 @@ class Multiply(Layer):
         """See Layer."""
         return alike(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         inputs = aligned(inputs)
         if any(x.fresh & y.fresh for x, y in combinations(inputs, 2)):
-            return None
+            return NoTheory("its factors depend on the same weights")
         after = reduce(_product, inputs)
         if np.max(after.same) > LARGEST_SECOND_MOMENT:
-            return None
+            return NoTheory("the product is too large to be squared")
         after = replace(after, law=ZERO if any(x.law == ZERO for x in inputs) else OTHER)
 
         def pull(slope: Slope) -> tuple[Slope, ...]:

@@ -9,33 +9,34 @@ from __future__ import annotations
 import math
 
 from snstat.layers.law import GAUSSIAN
+from snstat.layers.no_theory import NO_AVERAGE, NO_VARIANCE, ON_GRID, NoTheory
 from snstat.layers.normalise import ROUNDING
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import LARGEST_VARIANCE, Average, Given, Spread, powers_of
 
 
-def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> Spread | None:
+def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> Spread | NoTheory:
     """Return the fluctuations after a norm over all units, which subtracts their mean if `centred`;
-    None where that of the mean is needed and not known, or where networks differ much."""
+    or why they are not known: that of the mean is needed and not, or networks differ much."""
     signal, x = step.inputs[0], before.average
     if signal.mean.size > 1:
-        return None
+        return NoTheory(ON_GRID)
     square = float(signal.same[0, 0])
     if not square > 0:
-        return None
+        return NoTheory(NO_VARIANCE)
     # Of a few units all may be 0, and a norm leaves that as it is.
     if before.variance > LARGEST_VARIANCE:
-        return None
+        return NoTheory("networks differ too much before it for first order")
     mean = float(signal.mean[0]) / math.sqrt(square)
     third, fourth = math.nan if x is None else x.third, before.fourth
     moments = (1.0, mean, 1.0, third, fourth)
     whole, size = before, 1.0
     if centred:
         if x is None:
-            return None
+            return NoTheory(NO_AVERAGE)
         size = 1.0 - mean**2
         if size <= ROUNDING:  # units that are all alike, whose norm is 0
-            return None
+            return NoTheory(NO_VARIANCE)
         whole = _of_variance(before, x, mean)
         powers = powers_of(moments, 1.0 / math.sqrt(size), -mean / math.sqrt(size))
         third, fourth = powers[3:]

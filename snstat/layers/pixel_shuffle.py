@@ -14,9 +14,10 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import BY_PLACE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step
-from snstat.layers.squares import MOST_PAIRED, diagonal
+from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal
 from snstat.layers.window import Index
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.values.option import option
@@ -59,14 +60,14 @@ class PixelShuffle(Layer):
         grid = tuple(size * factor for size, factor in sizes)
         return Shape(shape.channels // places, grid)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         shape = self.shape([signal.shape])
         if shape == signal.shape:
             return Step((signal,), signal, lambda slope: (slope,))
         if PLACE in signal.fresh:
-            return None
+            return NoTheory(BY_PLACE)
         moved = _Moved(signal.shape.grid, self.factors(signal.shape))
         pairs = signal.same.ndim > 1 and shape.positions <= MOST_PAIRED
         before = signal if pairs else signal.alone
@@ -85,7 +86,7 @@ class PixelShuffle(Layer):
             same, gap = moved.back(own.same), moved.back(own.gap)
             return (Slope(same, gap, own.log).of(signal).scaled(1.0),)
 
-        return Step((signal,), after, pull)
+        return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
 
     def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
         """See Layer. Copies of a unit of the input would become positions that are alike."""

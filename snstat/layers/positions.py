@@ -13,6 +13,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import BY_PLACE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step
 from snstat.layers.squares import alone, outer
@@ -61,11 +62,13 @@ class Positions(Layer):
         """See Layer: encodings that are drawn are learned."""
         return one(inputs).units if self.encoding == NORMAL else 0
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         after = _with_normal(signal) if self.encoding == NORMAL else _with_sinusoids(signal)
-        return None if after is None else Step((signal,), after, lambda slope: (slope,))
+        if isinstance(after, NoTheory):
+            return after
+        return Step((signal,), after, lambda slope: (slope,))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
@@ -111,10 +114,10 @@ def _with_normal(signal: Signal) -> Signal:
     )
 
 
-def _with_sinusoids(signal: Signal) -> Signal | None:
-    """Return the signal with sinusoids, None where the same units may already have some."""
+def _with_sinusoids(signal: Signal) -> Signal | NoTheory:
+    """Return the signal with sinusoids, or why not: the same units may already have some."""
     if PLACE in signal.fresh:
-        return None
+        return NoTheory(BY_PLACE)
     channels, times = signal.shape.channels, signal.mean.size
     added = sinusoids(channels, times)
     mean, lags = added.mean(0), added[1::2].sum(0) / channels

@@ -8,25 +8,27 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
+from snstat.layers.no_theory import NO_PAIRS, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
-from snstat.layers.squares import MOST_PAIRED, diagonal
+from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal
 from snstat.layers.window import Index
 
 
-def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | None:
+def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
     """Return the step to averages of positions: `sources` (taps, positions after) are those that
     each is an average of, or the one that it copies.
 
     With the matrix R of the averages, E[x_u x_v] becomes R E[xx] Rᵀ for any law of x, and E[δδ]
-    goes back by Rᵀ E[δδ] R. None for averages of signals whose pairs of positions are not followed.
+    goes back by Rᵀ E[δδ] R. There is none for averages of signals whose pairs of positions are not
+    followed.
     """
     if signal.mean.size == shape.positions == 1:
         return Step((signal,), replace(signal, shape=shape), lambda slope: (slope,))
     taps, size = sources.shape
     pairs = signal.same.ndim > 1 and size <= MOST_PAIRED
     if taps > 1 and not pairs:
-        return None
+        return NoTheory(NO_PAIRS)
     ahead = _Pairs(sources, signal.mean.size) if pairs else _Copies(sources[0], signal.mean.size)
     same, gap = signal.same, signal.gap
     if not pairs:
@@ -44,7 +46,7 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | None:
         own = slope.of(after).independent()
         return (Slope(ahead.back(own.same), ahead.back(own.gap), own.log).of(signal).scaled(1.0),)
 
-    return Step((signal,), after, pull)
+    return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
 
 
 class _Pairs:

@@ -14,6 +14,7 @@ from snstat.layers.container import Container
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entries, Entry, evaluated
 from snstat.layers.layer import Layer
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
@@ -114,11 +115,11 @@ class Sum(Layer):
             raise InvalidValueError("shape of the branch", str(branch), bound, remedy)
         return shortcut
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, (1.0, self.scale))
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return after_sum(step, inputs, (1.0, self.scale))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NO_VARIANCE, NoTheory
 from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, scales
 from snstat.layers.signal import Signal, Step
@@ -28,13 +29,13 @@ class RmsNorm(Norm):
 
     kind: ClassVar[str] = "rms_norm"
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         square = diagonal(signal.same)
         scale = scales(square, np.zeros_like(square), self.epsilon)
         if scale is None:
-            return None
+            return NoTheory(NO_VARIANCE)
         both = outer(scale, scale, signal.same)
         after = signal.become(
             signal.mean / scale,
@@ -44,7 +45,7 @@ class RmsNorm(Norm):
         )
         return divided(signal, after, scale)
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return after_norm(step, one(inputs), self.epsilon, centred=False)
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import ZERO
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import STILL, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
@@ -34,7 +35,7 @@ class Scale(Layer):
         """See Layer."""
         return one(inputs)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal, square = one(inputs), self.factor**2
         after = signal.become(
@@ -45,11 +46,11 @@ class Scale(Layer):
         )
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
 
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:  # noqa: ARG002
         """See Layer."""
         before = one(inputs)
         if not self.factor:
-            return None
+            return NoTheory(STILL)
         return before.times(math.copysign(1.0, self.factor))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002

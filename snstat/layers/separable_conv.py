@@ -12,6 +12,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -83,14 +84,14 @@ class SeparableConv(WindowOptions, WeightOptions, Weighted):
         back = second.square_gain * second.fan_out / second.fan_in
         return own * back, own * between / second_moment
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
         """See Layer."""
         first = self.depthwise.moments(inputs, batch)
-        if first is None:
-            return None
+        if isinstance(first, NoTheory):
+            return first
         second = self.pointwise.moments([first.signal], batch)
-        if second is None:
-            return None
+        if isinstance(second, NoTheory):
+            return second
         return Step((one(inputs),), second.signal, lambda slope: first.pull(*second.pull(slope)))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:

@@ -212,11 +212,18 @@ Pull = Callable[[Slope], tuple[Slope, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One layer: the signals before it, the one after, and the pull-back of gradients."""
+    """One layer: the signals before it, the one after, and the pull-back of gradients.
+
+    What ends here has its reason in words, "" where nothing does: theory of the signal (`why`), of
+    pairs of positions (`why_pairs`), and of gradients on their way back (`why_gradient`).
+    """
 
     inputs: tuple[Signal, ...]
     signal: Signal
     pull: Pull
+    why: str = field(default="", kw_only=True)
+    why_pairs: str = field(default="", kw_only=True)
+    why_gradient: str = field(default="", kw_only=True)
 
 
 def floored(square: FloatArray) -> FloatArray:
@@ -236,8 +243,9 @@ def aligned(signals: Sequence[Signal]) -> list[Signal]:
     return [found[id(signal)] for signal in signals]
 
 
-def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
-    """Return the step of a layer that theory does not know, from `inputs` to `shape`."""
+def unknown(shape: Shape, inputs: Sequence[Signal], why: str) -> Step:
+    """Return the step of a layer that theory does not know, from `inputs` to `shape`. What is not
+    known of the inputs needs no other reason than theirs."""
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         del slope
@@ -247,7 +255,8 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
     none = np.full((count, count) if pairs or count == 1 else count, math.nan)
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
     signal = Signal(shape, np.full(count, math.nan), none, none, OTHER, fresh)
-    return Step(tuple(inputs), signal, pull)
+    known = all(before.known for before in inputs)
+    return Step(tuple(inputs), signal, pull, why=why if known else "")
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:

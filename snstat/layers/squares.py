@@ -9,6 +9,7 @@ from snstat.gaussian.quadrature import FloatArray
 
 # Beyond so many positions pairs are not followed: their arrays would fill the memory.
 MOST_PAIRED = 4096
+MANY_POSITIONS = f"more than {MOST_PAIRED:,} positions"
 # The largest relative variance of a mean square for which layers take it as a number.
 MOST_SPREAD = 1.0 / 16.0
 
@@ -29,6 +30,13 @@ def followed(products: FloatArray, like: FloatArray) -> FloatArray:
 def outer(first: FloatArray, second: FloatArray, like: FloatArray) -> FloatArray:
     """Return `first`_u `second`_v of two arrays (P,), for the positions of `like`."""
     return first * second if like.ndim == 1 else np.outer(first, second)
+
+
+def beyond_pairs(before: FloatArray, after: FloatArray) -> str:
+    """Return why pairs that were followed in products `before` a layer are not in those `after`
+    it, whose positions have become too many; "" where they are, or were not."""
+    ended = before.ndim > 1 and after.ndim == 1 and after.size > 1
+    return MANY_POSITIONS if ended else ""
 
 
 def alone(values: FloatArray, like: FloatArray) -> FloatArray:

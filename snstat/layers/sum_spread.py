@@ -11,25 +11,28 @@ from collections.abc import Sequence
 from itertools import combinations, permutations
 
 from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
+from snstat.layers.no_theory import ON_GRID, STILL, NoTheory
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Average, Given, Spread
 
 
-def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) -> Spread | None:
+def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) -> Spread | NoTheory:
     """Return the fluctuations of the sum of signals times `factors`.
 
-    None if a summand comes twice, or if two have units whose sign does not come from weights or
+    Or why not: a summand comes twice, or two have units whose sign does not come from weights or
     masks of their own, or one that depends on the signs of another: the mean of products is not
     known.
     """
     signals, total = step.inputs, float(step.signal.same.flat[0])
-    if step.signal.mean.size > 1 or not total > 0:
-        return None
+    if step.signal.mean.size > 1:
+        return NoTheory(ON_GRID)
+    if not total > 0:
+        return NoTheory(STILL)
     if len({id(signal) for signal in signals}) < len(signals):
-        return None
+        return NoTheory("one layer is added to itself")
     odd = [x for x, signal in zip(inputs, signals, strict=True) if not _symmetric(signal)]
     if len(odd) > 1 or any(_sees(odd[0], y) for y in inputs if odd and y is not odd[0]):
-        return None
+        return NoTheory("products of two summands have a mean that is not known")
     units = step.signal.shape.channels
     shares = [c * c * float(x.same[0, 0]) / total for x, c in zip(signals, factors, strict=True)]
     variance, pair = _combined(shares, inputs)
@@ -56,11 +59,13 @@ def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) ->
     )
 
 
-def after_concat(step: Step, inputs: Sequence[Spread]) -> Spread | None:
+def after_concat(step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
     """Return the fluctuations of the units of all parts together."""
     total = float(step.signal.same.flat[0])
-    if step.signal.mean.size > 1 or not total > 0:
-        return None
+    if step.signal.mean.size > 1:
+        return NoTheory(ON_GRID)
+    if not total > 0:
+        return NoTheory(STILL)
     units = step.signal.shape.channels
     parts = [signal.shape.channels / units for signal in step.inputs]
     sizes = [float(signal.same[0, 0]) / total for signal in step.inputs]

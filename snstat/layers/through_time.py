@@ -10,6 +10,7 @@ import numpy as np
 from snstat.activation import Activation as Function
 from snstat.layers.activation import activated
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, nearly
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import diagonal
@@ -19,16 +20,16 @@ from snstat.layers.weights import Weights
 
 def through_time(
     function: Function, of_inputs: Weights, of_units: Weights, signal: Signal, *, every: bool
-) -> Step | None:
-    """Return the step of h_t = φ(U x_t + W h_(t−1)), at `every` time or at the last one, None where
+) -> Step | NoTheory:
+    """Return the step of h_t = φ(U x_t + W h_(t−1)), at `every` time or at the last one, or why
     theory has none.
 
     One sample, and two at the same time, are as if each time had weights of its own.
     """
-    signal = signal.alone
+    pairs, signal = signal.same.ndim > 1, signal.alone
     times = _times(function, of_inputs, of_units, signal)
-    if times is None:
-        return None
+    if isinstance(times, NoTheory):
+        return times
     states = [own.after.signal for own in (times if every else times[-1:])]
     width, grid = of_units.fan_out, signal.shape.grid if every else ()
     law = OTHER
@@ -47,7 +48,10 @@ def through_time(
     def pull(slope: Slope) -> tuple[Slope, ...]:
         return (_pulled(slope, times, every=every).of(signal),)
 
-    return Step((signal,), after, pull)
+    why = (
+        "weights that are shared over time correlate times" if pairs and after.mean.size > 1 else ""
+    )
+    return Step((signal,), after, pull, why_pairs=why)
 
 
 class _Time:
@@ -59,8 +63,8 @@ class _Time:
 
 def _times(
     function: Function, of_inputs: Weights, of_units: Weights, signal: Signal
-) -> list[_Time] | None:
-    """Return the steps at all times, None where theory has none."""
+) -> list[_Time] | NoTheory:
+    """Return the steps at all times, or why theory has none."""
     shape, units = Shape(signal.shape.channels), Shape(of_units.fan_out)
     state = Signal.of_one(units, (0.0, 0.0, 0.0), ZERO)
     found = list[_Time]()
@@ -68,16 +72,19 @@ def _times(
     for mean, same, gap in rows:
         x = Signal.of_one(shape, (float(mean), float(same), float(gap)), signal.law)
         driven, carried = through(of_inputs, x), through(of_units, state)
-        if driven is None or carried is None:
-            return None
+        if isinstance(driven, NoTheory):
+            return driven
+        if isinstance(carried, NoTheory):
+            return carried
         one, other = driven.signal, carried.signal
         law = ZERO if one.law == other.law == ZERO else GAUSSIAN
         z = one.become(one.mean, one.same + other.same, one.gap + other.gap, law)
         after = found[-1].after if found else None
         if after is None or not _equal(after.inputs[0], z):
-            after = activated(function, z)
-        if after is None:
-            return None
+            activation = activated(function, z)
+            if isinstance(activation, NoTheory):
+                return activation
+            after = activation
         found.append(_Time(driven, carried, after))
         state = after.signal
     return found

@@ -6,6 +6,7 @@ import numpy as np
 
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO
+from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.squares import outer
@@ -19,15 +20,15 @@ def pre_second_moment(weights: Weights, mean: float, second_moment: float) -> fl
     return weights.pre_second_moment(max(seen, 0.0))
 
 
-def through(weights: Weights, signal: Signal) -> Step | None:
-    """Return the step to the pre-activations, None where they are too large to square."""
+def through(weights: Weights, signal: Signal) -> Step | NoTheory:
+    """Return the step to the pre-activations, or why not: they are too large to square."""
     # Weights with sum 0 do not see the mean over units.
     seen = signal.same
     if weights.form == STANDARDIZED:
         seen = floored(signal.same - outer(signal.mean, signal.mean, signal.same))
     same = weights.pre_second_moment(seen)
     if not np.max(same) <= LARGEST_SECOND_MOMENT:
-        return None
+        return NoTheory(TOO_LARGE)
     still = weights.keeps_silent(silent=signal.law == ZERO)
     factor = weights.square_gain * weights.fan_out / weights.fan_in
     after = Signal(

@@ -6,15 +6,16 @@ import numpy as np
 
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
+from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
-from snstat.layers.squares import MOST_PAIRED, diagonal, outer
+from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal, outer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
 
-def transposed(weights: Weights, channels: int, window: Window, signal: Signal) -> Step | None:
-    """Return the step to the pre-activations, None where they are too large to square.
+def transposed(weights: Weights, channels: int, window: Window, signal: Signal) -> Step | NoTheory:
+    """Return the step to the pre-activations, or why not: they are too large to square.
 
     `weights` go from the channels before to all taps of the `channels` after; their biases are
     those of the sum over taps. `window` is over the grid after.
@@ -26,7 +27,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         seen, gap = diagonal(seen), diagonal(gap)
     same = weights.pre_second_moment(window.spread(seen, window.size))
     if not np.max(same) <= LARGEST_SECOND_MOMENT:
-        return None
+        return NoTheory(TOO_LARGE)
     law = GAUSSIAN
     if weights.keeps_silent(silent=signal.law == ZERO):
         law = ZERO
@@ -46,4 +47,4 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         same, apart = window.summed(own.same), window.summed(own.gap)
         return (Slope(same, apart, own.log).of(signal).scaled(factor),)
 
-    return Step((signal,), after, pull)
+    return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.resampled import resampled
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
@@ -52,7 +53,7 @@ class Upsample(Layer):
         sizes = zip(shape.grid, self.factors(shape), strict=True)
         return Shape(shape.channels, tuple(size * factor for size, factor in sizes))
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         return resampled(signal, self.shape([signal.shape]), self.sources(signal.shape)[None])

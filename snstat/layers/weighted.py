@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from snstat.activation import Pair, resolve
 from snstat.gaussian.centred import centred_moments
 from snstat.layers.activation import activated
 from snstat.layers.draw import Draw, Pass
 from snstat.layers.layer import Layer
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.signal import Step
 
 
@@ -21,15 +24,15 @@ class Weighted(Layer):
         """See Layer: without an activation, what it gives alone."""
         return self.arrays if self.activation is not None else 1
 
-    def activated(self, own: Step | None) -> Step | None:
-        """Return the step through the weights, `own`, and then the activation; None where theory
-        does not know both."""
-        if own is None or self.activation is None:
+    def activated(self, own: Step | NoTheory) -> Step | NoTheory:
+        """Return the step through the weights, `own`, and then the activation; or why theory does
+        not know one of them."""
+        if isinstance(own, NoTheory) or self.activation is None:
             return own
         then = activated(resolve(self.activation), own.signal)
-        if then is None:
-            return None
-        return Step(own.inputs, then.signal, lambda slope: own.pull(*then.pull(slope)))
+        if isinstance(then, NoTheory):
+            return then
+        return replace(own, signal=then.signal, pull=lambda slope: own.pull(*then.pull(slope)))
 
     def activate(self, own: Pass, draw: Draw) -> Pass:
         """Return the values after the weights, `own`, and then the activation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,6 +15,7 @@ from snstat.results.base import BoolArray, IntArray, Record
 from snstat.results.network import LayerSummary, Simulation
 from snstat.results.statistic import EVERY, Estimate, Statistic
 from snstat.results.subject import OfNetwork, Subject
+from snstat.results.theory_end import TheoryEnd
 from snstat.results.views import views
 
 if TYPE_CHECKING:
@@ -193,9 +194,10 @@ class Run(OfNetwork):
     attributes: `run.variance.estimate[64]`. `partial` means that the run was interrupted and has
     only the layers that every trial completed. `data` describes the user's own samples; it is None
     for drawn inputs and for older saved runs. `log_kurtosis` averages ln of the kurtosis over
-    layers; it is None for one trial, if not finite, and for older saved runs. Runs are equal if
-    their subject, simulation and all their numbers are; a run equals its copy and what `load` reads
-    back.
+    layers; it is None for one trial, if not finite, and for older saved runs. `theory_ends` are
+    the layers of a network at which theory ends, with the reasons; it is empty for uniform stacks,
+    for traced modules, which have their own, and for older saved runs. Runs are equal if their
+    subject, simulation and all their numbers are; a run equals its copy and what `load` reads back.
     """
 
     subject: Subject
@@ -206,6 +208,7 @@ class Run(OfNetwork):
     partial: bool = False
     data: DataSummary | None = None
     log_kurtosis: LayerMean | None = None
+    theory_ends: tuple[TheoryEnd, ...] = field(default=(), compare=False)
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""

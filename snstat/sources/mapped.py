@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
-from snstat.results import BoolArray
 from snstat.results.module import Left
+from snstat.results.theory_end import OF_SIGNAL, TheoryEnd
 from snstat.sources.nested import nested
-
-# Why theory does not know a layer, by its kind, though it knows what the layer starts from.
-UNKNOWN: Mapping[str, str] = {
-    "activation": "it follows values that are not Gaussian",
-    "batch_norm": "it follows values that are not Gaussian",
-    "add": "its summands depend on the same weights",
-    "multiply": "its factors depend on the same weights",
-    "group_norm": "theory needs 32 channels a group",
-}
 
 
 @dataclass(frozen=True)
@@ -67,11 +58,9 @@ class Mapped:
         """The layers as one block, with residuals in it."""
         return Block(nested(self.entries))
 
-    def unknown(self, known: BoolArray) -> Iterator[Left]:
-        """Yield the calls of layers that are not `known`, (entries + 1,), though all that they
-        start from are."""
-        for number, (entry, place) in enumerate(zip(self.entries, self.places, strict=True), 1):
-            sources = entry.inputs or (number - 1,)
-            if not known[number] and known[list(sources)].all():
-                reason = UNKNOWN.get(entry.layer.kind, "theory does not know it")
-                yield Left(place.path, f"{place.kind}: {reason}", place.call)
+    def left(self, ends: Iterable[TheoryEnd]) -> Iterator[Left]:
+        """Yield the calls of the layers at which theory of the signal `ends`."""
+        for end in ends:
+            if end.of == OF_SIGNAL:
+                place = self.places[end.layer - 1]
+                yield Left(place.path, f"{place.kind}: {end.reason}", place.call)

@@ -10,7 +10,7 @@ from snstat.layers.container import ContainerStep
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
-from snstat.layers.squares import MOST_PAIRED
+from snstat.layers.squares import MANY_POSITIONS, MOST_PAIRED
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.predict import input_gap
@@ -22,15 +22,21 @@ FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
 MOST_COUNTED = 10_000
 
 
-def follows_pairs(network: Network) -> bool:
-    """Return whether pairs of positions are followed: more of them where a layer needs them."""
+def why_no_pairs(network: Network) -> str:
+    """Return why pairs of positions are not followed, "" if they are: more of them where a layer
+    needs them."""
     pairs = network.input.positions**2
-    most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
     if pairs > MOST_PAIRED**2:
-        return False
-    if network.depth * pairs > most and network.depth <= MOST_COUNTED:
-        return sum(row.after.positions**2 for row in network.rows()) <= most
-    return network.depth * pairs <= most
+        return MANY_POSITIONS
+    most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
+    pairs *= network.depth
+    if pairs > most and network.depth <= MOST_COUNTED:
+        pairs = sum(row.after.positions**2 for row in network.rows())
+    if pairs <= most:
+        return ""
+    if network.block.pairs:
+        return f"more than {most:,} pairs of positions in all layers together"
+    return "pairs of positions are many, and no layer needs them"
 
 
 def steps_of(
@@ -38,7 +44,7 @@ def steps_of(
 ) -> tuple[Signal, ContainerStep]:
     """Return the signal of the input, and the steps of all layers: see `walk`."""
     block = network.block if train else network.block.evaluated()
-    start = signal_of(network.input, batch, inputs, pairs=follows_pairs(network))
+    start = signal_of(network.input, batch, inputs, pairs=not why_no_pairs(network))
     return start, block.moments([start], batch)
 
 

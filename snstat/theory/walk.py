@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container import ContainerStep
+from snstat.layers.container import TOLD, ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.law import ZERO
 from snstat.layers.layer import Layer
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
+from snstat.results.theory_end import OF_WIDTH, TheoryEnd
+from snstat.theory.ends import ends_of_gradients, ends_of_signals
 from snstat.theory.fluctuations import input_spread
 from snstat.theory.start import steps_of
 
@@ -46,6 +49,8 @@ class Walk:
     the relative variance of what the latter two are proportional to. `q_variance` is the relative
     variance of the second moment of the Gaussian of which the layer is a function (`variance` where
     there is more than one), and `uniform` the share of uniform biases in it.
+
+    `ends` are the layers at which theory ends, with the reason of each.
     """
 
     input: Shape
@@ -68,6 +73,7 @@ class Walk:
     size: FloatArray
     q_variance: FloatArray
     uniform: FloatArray
+    ends: tuple[TheoryEnd, ...] = field(kw_only=True)
 
     @property
     def cosine(self) -> FloatArray:
@@ -98,10 +104,13 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
-    _spreads(step.container, step, [first], spreads[:, 1:])
+    ends, wide = [*ends_of_signals(network, start, step, inputs)], list[TheoryEnd]()
+    _spreads(step.container, step, [first], spreads[:, 1:], (1, wide))
+    ends += [*ends_of_gradients(network.input, step, logs, ends), *wide]
     mean, square, gap, over_units, over_positions, cosine, least = moments
     of_positions = over_positions, cosine, least
-    return Walk(network.input, mean, square, gap, over_units, *of_positions, logs, *spreads)
+    columns = mean, square, gap, over_units, *of_positions, logs, *spreads
+    return Walk(network.input, *columns, ends=tuple(ends))
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the
@@ -150,27 +159,32 @@ def _backward(step: Step, slope: Slope, out: FloatArray) -> tuple[Slope, ...]:
 
 
 def _spreads(
-    layer: Layer, step: Step, inputs: Sequence[Spread] | None, out: FloatArray
-) -> Spread | None:
+    layer: Layer,
+    step: Step,
+    inputs: Sequence[Spread] | NoTheory,
+    out: FloatArray,
+    told: tuple[int, list[TheoryEnd]],
+) -> Spread | NoTheory:
     """Return the spread after a layer, and write `_relative` of every layer that it consists of to
-    `out`, (columns, layers)."""
-    if inputs is None:
-        out[...] = math.nan
-        return None
-    if not isinstance(step, ContainerStep):
-        after = layer.spread(step, inputs)
-        out[:, 0] = _relative(after)
+    `out`, (columns, layers). The number of the first of these is that of `told`, whose list takes
+    where spreads end."""
+    number, ends = told
+    if isinstance(inputs, NoTheory) or not isinstance(step, ContainerStep):
+        after = inputs if isinstance(inputs, NoTheory) else layer.spread(step, inputs)
+        out[...] = np.array(_relative(after))[:, None]
+        if isinstance(after, NoTheory) and after.why:
+            ends.append(TheoryEnd(OF_WIDTH, number, after.why))
         return after
     begin = end = 0
 
-    def through(inner: Layer, step: Step, given: Sequence[Spread] | None) -> Spread | None:
+    def through(inner: Layer, step: Step, given: Sequence[Spread] | NoTheory) -> Spread | NoTheory:
         nonlocal end
-        end += inner.count
-        return _spreads(inner, step, given, out[:, end - inner.count : end])
+        start, end = end, end + inner.count
+        return _spreads(inner, step, given, out[:, start:end], (number + start, ends))
 
-    after = None
+    after = TOLD
     for after, more in step.way_of_spreads(inputs[0], through):
-        if more and after is None:
+        if more and isinstance(after, NoTheory):
             out[:, end:] = math.nan
         elif more:
             _repeat(out[:, begin:end], out[:, end:])
@@ -194,9 +208,9 @@ def _turns(layers: FloatArray, size: int) -> FloatArray:
     return layers.reshape(*layers.shape[:-1], -1, size)
 
 
-def _relative(spread: Spread | None) -> tuple[float, ...]:
+def _relative(spread: Spread | NoTheory) -> tuple[float, ...]:
     """Return the columns of `Walk` from `variance` on."""
-    if spread is None:
+    if isinstance(spread, NoTheory):
         return (math.nan,) * _SPREADS
     given, mean = spread.given, (math.nan,) * 5
     if spread.average is not None:

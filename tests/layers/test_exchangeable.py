@@ -15,6 +15,7 @@ from snstat.layers.entry import Entry
 from snstat.layers.exchangeable import Exchangeable, of_pairs
 from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer_norm import LayerNorm
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
@@ -37,14 +38,14 @@ def test_tokens_are_alike_where_no_place_differs():
     assert found.apart == pytest.approx(0.9)
     assert found.apart_gap == pytest.approx(0.5)
     np.testing.assert_array_equal(of_pairs(3, 1.2, 0.3), gaussian().same)
-    assert Exchangeable.of(gaussian().alone) is None
+    assert isinstance(Exchangeable.of(gaussian().alone), NoTheory)
     one = Exchangeable.of(gaussian(1))
     assert one.apart == one.apart_gap == 0.0
     other = gaussian()
     other.same[2, 1] += 1e-14
     assert Exchangeable.of(other) is not None
     other.same[2, 1] += 1e-10
-    assert Exchangeable.of(other) is None
+    assert isinstance(Exchangeable.of(other), NoTheory)
 
 
 def encoder(width, **keys):

@@ -9,8 +9,10 @@ import pytest
 
 from snstat.errors import InvalidValueError
 from snstat.layers.instance_norm import InstanceNorm
-from snstat.layers.layer import Layer
+from snstat.layers.law import GAUSSIAN
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
 from tests.layers.plain_draw import PlainDraw
 
 
@@ -46,4 +48,6 @@ def test_a_vector_is_refused_and_one_position_becomes_0():
 
 
 def test_theory_is_null():
-    assert InstanceNorm.moments is Layer.moments
+    shape = Shape(4, (3,))
+    signal = Signal(shape, np.zeros(3), np.eye(3), np.eye(3), GAUSSIAN)
+    assert isinstance(InstanceNorm().moments([signal], 2), NoTheory)

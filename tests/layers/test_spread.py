@@ -13,6 +13,7 @@ from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.law import OTHER
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
 from snstat.layers.spread import Spread
@@ -68,7 +69,9 @@ def test_an_activation_needs_the_gaussian_that_its_input_is_drawn_from():
     assert apart.detailed
     assert apart._replace(detailed=False) == together
     # After a function of a Gaussian nothing is known.
-    assert Activation("relu").spread(replace(then, inputs=(then.signal,)), [apart]) is None
+    assert isinstance(
+        Activation("relu").spread(replace(then, inputs=(then.signal,)), [apart]), NoTheory
+    )
 
 
 def test_pairs_of_samples_are_not_known_where_networks_differ_much():
