@@ -16,14 +16,18 @@ def obstacle_of(case: Case, code: str) -> Obstacle | None:
 
 
 def not_applied(case: Case, codes: Collection[str], named: Collection[str]) -> list[str]:
-    """Return a note on each reason why rules among `codes` say nothing of a case, plain ones only
-    of those that are `named`."""
-    silent: dict[str, list[str]] = {}
-    for code in RULES:
-        found = obstacle_of(case, code) if code in codes else None
-        if found is not None and (code in named or not found.plain):
-            silent.setdefault(found.why, []).append(code)
-    return [f"{_listed(those)} not judged: {why}" for why, those in silent.items()]
+    """Return a note on each reason why rules among `codes` say nothing of a case, or of some of its
+    layers; plain ones only of those that are `named`."""
+    notes: dict[str, list[str]] = {}
+    for code in (code for code in RULES if code in codes):
+        found = obstacle_of(case, code)
+        if found is None:
+            words = RULES[code].partly(case)
+        else:
+            words = f"not judged: {found.why}" if code in named or not found.plain else ""
+        if words:
+            notes.setdefault(words, []).append(code)
+    return [f"{_listed(those)} {words}" for words, those in notes.items()]
 
 
 def lost(case: Case, changed: Case, among: Iterable[str] = RULES) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.obstacle import Obstacle
+from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
@@ -24,6 +24,17 @@ def _allowed(case: Case) -> float:
 def _unknown(case: Case) -> Obstacle | None:
     """Return why nothing is known of gradients."""
     return case.no_gradients
+
+
+def partly(case: Case) -> str:
+    """Return from which layer on gradients are known, and what measures those before."""
+    if case.of_files is not None:  # rows of a module, which may have none
+        return ""
+    missing = np.flatnonzero(np.isnan(case.gradients) & np.isnan(case.seen_gradients))
+    if not missing.size or (case.angles_from and missing[-1] == 0):  # tokens have none
+        return ""
+    first = int(missing[-1]) + 1
+    return f"judged only from layer {first} on: {NO_GRADIENTS}"
 
 
 def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
@@ -44,6 +55,7 @@ def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG0
     verdict="gradient-vanishing",
     families=(*HOLDING, _shorter),
     obstacle=_unknown,
+    partly=partly,
 )
 def gradients_vanish(case: Case) -> Broken | None:
     """Squared gradients shrink by more than --gradient-decades over the stack.
@@ -98,6 +110,7 @@ def gradients_vanish(case: Case) -> Broken | None:
     verdict="gradient-exploding",
     families=(*HOLDING, _shorter),
     obstacle=_unknown,
+    partly=partly,
 )
 def gradients_explode(case: Case) -> Broken | None:
     """Squared gradients grow by more than --gradient-decades over the stack.

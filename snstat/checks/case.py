@@ -13,7 +13,7 @@ import numpy as np
 from snstat.checks.bounds import Bounds
 from snstat.checks.branch import Branch
 from snstat.checks.certainty import log_strays, share_strays, strays
-from snstat.checks.obstacle import Obstacle
+from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
 Result = TypeVar("Result")
@@ -187,8 +187,7 @@ class Case(ABC):
 
     @property
     def gaps(self) -> Iterable[str]:
-        """Notes on what theory does not cover, with the reason. That rules do not apply is said
-        elsewhere: see `Rule`."""
+        """Notes on what theory does not know, with the reason. Rules say what they do not judge."""
         return ()
 
     @property
@@ -198,12 +197,16 @@ class Case(ABC):
 
     @property
     def least_position(self) -> FloatArray:
-        """E[x²] at the position where theory has it least, over the average, (limit + 1,), NaN
-        without positions; see `weakest_position`."""
+        """E[x²] of theory at `weakest_position`, over the average, (limit + 1,), NaN without."""
         return self.unknown
 
+    @property
+    def lacks_positions(self) -> BoolArray:
+        """The layers, (limit + 1,), with several positions that theory does not know."""
+        return np.zeros(self.limit + 1, dtype=bool)
+
     def weakest_position(self, layer: int) -> tuple[int, ...]:  # noqa: ARG002  # nothing is known
-        """Return that position of a layer, () where it is not known."""
+        """Return where theory has the least E[x²] of a layer, () where it is not known."""
         return ()
 
     @property
@@ -213,16 +216,14 @@ class Case(ABC):
 
     @property
     def masked_cosine(self) -> FloatArray:
-        """The cosine of one sample with itself under two draws of all masks of dropout,
-        (limit + 1,), NaN where it is not known, and without dropout."""
-        return np.full(self.limit + 1, math.nan)
+        """The cosine of two passes of one sample with dropout, (limit + 1,), NaN where unknown."""
+        return self.unknown
 
     def weight_gradients(self, gradients: FloatArray) -> FloatArray:
         """Return ln of the mean squares of the gradients of every layer's weights, (depth + 1,), up
         to one constant, from ln of the squared `gradients` of activations, (depth + 1,).
 
-        NaN where it is not known, and in layers without weights. Stacks are not looked at: SN101
-        to SN202 say of them what there is to say.
+        NaN where it is not known, in layers without weights, and in stacks: see `no_weights`.
         """
         return np.full_like(gradients, math.nan)
 
@@ -272,7 +273,7 @@ class Case(ABC):
         """Why nothing is known of gradients before the last layer, None if something is."""
         if not (np.isnan(self.gradients) & np.isnan(self.seen_gradients))[:-1].all():
             return None
-        return Obstacle("theory does not know the gradients; use --backward", plain=True)
+        return Obstacle(NO_GRADIENTS)
 
     @property
     def judges_seen_gradients(self) -> BoolArray:

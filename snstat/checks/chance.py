@@ -154,7 +154,8 @@ def _no_spread(case: Case) -> Obstacle | None:
     _, least = case.spread_between_trials
     if not (np.isnan(case.fluctuation) & np.isnan(least))[1:].all():
         return None
-    return Obstacle("neither theory nor trials tell how much networks differ", plain=True)
+    plain = case.of_files is not None
+    return Obstacle("neither theory nor trials tell how much networks differ", plain=plain)
 
 
 @rule("SN502", "too-narrow", families=(wider,), obstacle=_no_spread)

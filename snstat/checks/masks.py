@@ -19,12 +19,20 @@ def _no_masks(case: Case) -> Obstacle | None:
         return case.of_files
     if not case.drops:
         return Obstacle("no layer drops units", plain=True)
-    if np.isnan(case.masked_cosine).all():
+    if not (case.masked_cosine < 1.0).any():  # not even behind the first masks
         return Obstacle("theory does not know the cosine under two masks of dropout here")
     return None
 
 
-@rule("SN303", "dropout-decides", obstacle=_no_masks)
+def _partly(case: Case) -> str:
+    """Return at which layer two passes are compared, if that is not the last one."""
+    known = np.flatnonzero(np.isfinite(case.masked_cosine + case.predicted("cosine")))
+    if not known.size or known[-1] == case.depth:
+        return ""
+    return f"judged at layer {known[-1]}, the last one that theory knows"
+
+
+@rule("SN303", "dropout-decides", obstacle=_no_masks, partly=_partly)
 def dropout_decides(case: Case) -> Broken | None:
     """The masks of dropout, not the data, decide how alike the outputs of two inputs are.
 

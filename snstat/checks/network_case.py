@@ -35,6 +35,8 @@ from snstat.results import (
     InputMoments,
     Outlook,
 )
+from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL
+from snstat.theory.ends import told
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
     LEAST_TIMES,
@@ -44,6 +46,8 @@ from snstat.theory.repeated import (
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.weight_gradients import weight_gradients
 
+# What notes say of where theory ends. Gradients are the rules' own.
+SAID = {OF_SIGNAL: "", OF_SAMPLES: "two samples", OF_PAIRS: "pairs of positions"}
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
@@ -190,6 +194,12 @@ class NetworkCase(Case):
         """See Case."""
         return self.theory.walk.least_position
 
+    @property
+    def lacks_positions(self) -> BoolArray:
+        """See Case."""
+        missing: BoolArray = self.theory.several & np.isnan(self.theory.walk.second_moment)
+        return missing
+
     def weakest_position(self, layer: int) -> tuple[int, ...]:
         """See Case."""
         known = self.theory
@@ -225,19 +235,28 @@ class NetworkCase(Case):
             yield f"{OF_BATCH_NORM} {self.batch} samples: {what}; {remedy}"
 
     def _without_theory(self) -> Iterator[str]:
-        """Yield a note on the layers without theory."""
-        missing = np.flatnonzero(np.isnan(self.predicted("second_moment")))
-        if self.network.input.tokens:  # of which nothing is measured either
-            missing = missing[missing > 0]
-        if missing.size:
-            first = int(missing[0])
-            where = f"layer {first}"
-            if self.run is not None and first:
-                row = self.run.row(first)
-                where += f" ({row.name}, {row.kind})"
-            every = missing.size == self.depth + 1 - first
-            more = " on" if every else f", {missing.size:,} of {self.depth:,} layers in all"
-            yield f"{NO_THEORY} from {where}{more}: measured values are judged"
+        """Yield notes on what theory does not know, each with its reason."""
+        ends = told(self.theory.walk.ends)
+        of = {name: [end for end in ends if end.of == name] for name in SAID}
+        missing = np.count_nonzero(np.isnan(self.predicted("second_moment")[1:]))
+        if of[OF_SIGNAL]:
+            first, *others = of[OF_SIGNAL]
+            every = missing == self.depth + 1 - first.layer
+            more = " on" if every else f", {missing:,} of {self.depth:,} layers in all"
+            words = [f"from {self._place(first.layer)}{more}: {first.reason}"]
+            words += [f"from {self._place(end.layer)}: {end.reason}" for end in others]
+            yield f"{NO_THEORY} {'; '.join(words)}; measured values are judged"
+        for name, what in SAID.items():
+            for end in of[name] if what else ():
+                where = f" from {self._place(end.layer)} on" if end.layer > 1 else ""
+                yield f"{NO_THEORY} of {what}{where}: {end.reason}"
+
+    def _place(self, layer: int) -> str:
+        """Return what to call a layer: its number, name and kind."""
+        if self.run is None or layer > self.run.depth:
+            return f"layer {layer}"
+        row = self.run.row(layer)
+        return f"layer {layer} ({row.name}, {row.kind})"
 
     @property
     def no_limit(self) -> Obstacle | None:

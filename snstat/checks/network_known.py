@@ -86,6 +86,12 @@ class NetworkKnown:
         return found
 
     @cached_property
+    def several(self) -> BoolArray:
+        """The layers behind the input that have several positions."""
+        rows = (row.after.positions > 1 for row in self.network.rows())
+        return np.array([False, *rows])
+
+    @cached_property
     def units(self) -> FloatArray:
         """The units of every layer."""
         rows = (row.after.units for row in self.network.rows())

@@ -95,12 +95,23 @@ def positions_collapse(case: Case) -> Broken | None:
 
 def _no_profile(case: Case) -> Obstacle | None:
     """Return why positions are not compared with their average."""
-    if case.of_files is not None or np.isfinite(case.least_position).any():
+    if case.of_files is not None or np.isfinite(case.least_position[1:]).any():
         return case.of_files
-    return Obstacle("theory knows of no layer with several positions", plain=True)
+    if case.lacks_positions.any():
+        return Obstacle("theory knows no layer with several positions")
+    return Obstacle("no layer has several positions", plain=True)
 
 
-@rule("SN403", "position-fades", obstacle=_no_profile)
+def _partly(case: Case) -> str:
+    """Return of how many layers theory does not know the positions."""
+    missing = np.count_nonzero(case.lacks_positions)
+    if not missing:
+        return ""
+    several = missing + np.count_nonzero(np.isfinite(case.least_position[1:]))
+    return f"not judged at {missing:,} of {several:,} layers with several positions: no theory"
+
+
+@rule("SN403", "position-fades", obstacle=_no_profile, partly=_partly)
 def position_fades(case: Case) -> Broken | None:
     """The signal at one position is a small part of the average.
 
@@ -142,8 +153,9 @@ def position_fades(case: Case) -> Broken | None:
 
     **Options.** `--position-share-min` (default 0.01).
 
-    **Known problems.** The rule is about theory: where that is missing, positions are not compared.
-    It does not know which positions matter.
+    **Known problems.** The rule is about theory: no statistic measures single positions. Where
+    theory is missing, as behind a max pool, positions are not compared, and a note says at how many
+    layers. The rule does not know which positions matter.
 
     **Source.** Alsallakh et al., *Mind the Pad*, arXiv:2010.02178.
     """

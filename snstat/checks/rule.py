@@ -43,6 +43,9 @@ Family = Callable[[StackCase, Broken], Iterable[Remedy]]
 Look = Callable[[Case], Broken | None]
 # Returns why a rule says nothing of a case, None if it judges it.
 Asked = Callable[[Case], Obstacle | None]
+# Returns which layers a rule judges, and why no others, in words that follow "judged"; "" if it
+# judges all that it is about.
+Partly = Callable[[Case], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,18 @@ def _none(case: Case) -> None:
     """Return that a rule judges every case."""
 
 
+def _all(case: Case) -> str:  # noqa: ARG001  # a Partly's
+    """Return that a rule judges every layer."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule(Page):
     """One rule of networks, called with a case.
 
     `look` returns None where the rule holds or cannot be applied, and `obstacle` says why it
     cannot. Both have to work for a case that was never run, so that remedies can be tried out.
+    `partly` says of which layers it says nothing, where it can be applied to others.
     `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to try
     for a stack, the mildest first.
     """
@@ -83,6 +92,7 @@ class Rule(Page):
     verdict: str | None = None
     families: tuple[Family, ...] = ()
     obstacle: Asked = _none
+    partly: Partly = _all
 
     def __call__(self, case: Case) -> Broken | None:
         """Return how a case breaks the rule, None if it does not."""
@@ -96,6 +106,7 @@ def rule(
     verdict: str | None = None,
     families: tuple[Family, ...] = (),
     obstacle: Asked = _none,
+    partly: Partly = _all,
 ) -> Callable[[Look], Rule]:
     """Make the rule `code` of the function below, which looks at a case, and of its docstring."""
-    return lambda look: Rule(code, name, look, verdict, families, obstacle)
+    return lambda look: Rule(code, name, look, verdict, families, obstacle, partly)

@@ -6,18 +6,27 @@ import math
 
 import numpy as np
 
-from snstat.checks.backward import logarithms, power, scientific
+from snstat.checks.backward import logarithms, partly, power, scientific
 from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, rule
+from snstat.results import FloatArray
 
 
 def _no_weights(case: Case) -> Obstacle | None:
     """Return why there are no two layers to compare."""
-    return case.of_files or case.no_weights or case.no_gradients
+    found = case.of_files or case.no_weights or case.no_gradients
+    if found is None and np.count_nonzero(np.isfinite(_gradients(case))) < 2:
+        return Obstacle("the gradients of the weights of two layers are not known")
+    return found
 
 
-@rule("SN203", "weight-gradients-differ", obstacle=_no_weights)
+def _gradients(case: Case) -> FloatArray:
+    """Return ln of the mean squares of the gradients of every layer's weights, up to a constant."""
+    return case.weight_gradients(logarithms(case))
+
+
+@rule("SN203", "weight-gradients-differ", obstacle=_no_weights, partly=partly)
 def weights_differ(case: Case) -> Broken | None:
     """The gradients of different layers' weights differ by more than --weight-gradient-decades.
 
@@ -75,7 +84,7 @@ def weights_differ(case: Case) -> Broken | None:
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """
     decades = case.bounds.weight_gradient_decades
-    logs = case.weight_gradients(logarithms(case))
+    logs = _gradients(case)
     known = np.flatnonzero(np.isfinite(logs))
     if not known.size:
         return None

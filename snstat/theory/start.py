@@ -36,7 +36,7 @@ def why_no_pairs(network: Network) -> str:
         return ""
     if network.block.pairs:
         return f"more than {most:,} pairs of positions in all layers together"
-    return "pairs of positions are many, and no layer needs them"
+    return "no layer needs so many pairs"
 
 
 def steps_of(

@@ -118,3 +118,17 @@ def test_why_positions_are_not_judged():
     stack = case("relu", 4)
     assert obstacle_of(stack, "SN304").plain
     assert obstacle_of(stack, "SN403").plain
+
+
+def test_layers_whose_positions_theory_does_not_know_are_counted():
+    """Behind a max pool, whose maximum theory does not know; a vector has no positions."""
+    pool = {"kind": "max_pool", "size": 2}
+    partly = RULES["SN403"].partly
+    found = on_grid(conv("same"), pool, conv("same"), {"kind": "flatten"}, dense(4))
+    assert obstacle_of(found, "SN403") is None
+    assert partly(found) == "not judged at 2 of 3 layers with several positions: no theory"
+    first = on_grid(pool, conv("same"))
+    assert obstacle_of(first, "SN403").why == "theory knows no layer with several positions"
+    assert not obstacle_of(first, "SN403").plain
+    assert obstacle_of(on_grid({"kind": "flatten"}, dense(4)), "SN403").plain
+    assert partly(on_grid(conv("same"), conv("same"))) == ""

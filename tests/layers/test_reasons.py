@@ -190,7 +190,7 @@ WILD = Network(1, chain(Dense(1, "sine:30", weight_gain=3.0), Dense(1)))
         (LONG, OF_PAIRS, 0, MANY),
         (LONG, OF_SIGNAL, 2, "pairs of positions are not followed"),
         (on_grid(2, 3, Upsample(1366)), OF_PAIRS, 1, MANY),
-        (on_grid(4, 600, CONV), OF_PAIRS, 0, "pairs of positions are many, and no layer needs"),
+        (on_grid(4, 600, CONV), OF_PAIRS, 0, "no layer needs so many pairs"),
         (on_grid(4, 4, Elman(width=4), MeanPool(2)), OF_PAIRS, 1, "weights that are shared over"),
         (on_grid(4, 4, CONV), OF_WIDTH, 1, "first order in 1/width is not derived on grids"),
         (WILD, OF_WIDTH, 1, "networks differ too much for first order in 1/width"),
