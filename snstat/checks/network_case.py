@@ -46,8 +46,8 @@ from snstat.theory.repeated import (
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.weight_gradients import weight_gradients
 
-# What notes say of where theory ends. Gradients are the rules' own.
-SAID = {OF_SIGNAL: "", OF_SAMPLES: "two samples", OF_PAIRS: "pairs of positions"}
+# Where theory ends that notes say. Rules say what they do not know of gradients.
+SAID = (OF_SIGNAL, OF_SAMPLES, OF_PAIRS)
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
@@ -246,10 +246,8 @@ class NetworkCase(Case):
             words = [f"from {self._place(first.layer)}{more}: {first.reason}"]
             words += [f"from {self._place(end.layer)}: {end.reason}" for end in others]
             yield f"{NO_THEORY} {'; '.join(words)}; measured values are judged"
-        for name, what in SAID.items():
-            for end in of[name] if what else ():
-                where = f" from {self._place(end.layer)} on" if end.layer > 1 else ""
-                yield f"{NO_THEORY} of {what}{where}: {end.reason}"
+        for end in (*of[OF_SAMPLES], *of[OF_PAIRS]):
+            yield end.words(self._place(end.layer))
 
     def _place(self, layer: int) -> str:
         """Return what to call a layer: its number, name and kind."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from snstat.network.network import Network
     from snstat.results import FloatArray
     from snstat.results.overview import Overview
+    from snstat.results.theory_end import TheoryEnd
 
 # Options of a run that do not decide which weights are drawn.
 NOT_SAMPLING = options_of(RunSettings).keys() - {"batch", "sampler", "backward"}
@@ -61,6 +62,11 @@ Examples:
     show_default=True,
     help="The signal at every position of a grid, by theory, over its average.",
 )
+@click.option(
+    "--theory/--no-theory",
+    default=None,
+    help="Where theory of the network ends, and why.  [default: where that takes little time]",
+)
 @version_option
 @click.pass_context
 def command(
@@ -76,6 +82,7 @@ def command(
     sampler: Sequence[str],
     backward: bool,
     positions: bool,
+    theory: bool | None,
     **options: Any,
 ) -> None:
     """Show the layers of a network: number, name, kind, shape, number of parameters, and sampler.
@@ -85,6 +92,7 @@ def command(
     layer: the grid, if there is one, then the channels. Weights and biases are counted. The sampler
     says whether a run of --batch samples draws the weights of the layer, or samples it without
     them. --positions shows where on a grid the signal is, such as the border that padding eats.
+    Below the layers stands where theory ends, and why.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
@@ -94,7 +102,7 @@ def command(
         from snstat.files.saved import load
 
         run, own = load(saved[0]), {"file", "layers", "form", "output"}
-        refuse_others(ctx, own if run.module is not None else own | {"positions"})
+        refuse_others(ctx, own if run.module is not None else own | {"positions", "theory"})
         if run.module is not None:
             usual = ctx.get_parameter_source("layers") is ParameterSource.DEFAULT
             whole = output not in (None, STDOUT)
@@ -116,7 +124,8 @@ def command(
 
     with text_output(output) as write:
         shares = _shares(run, network, how.batch, numbers) if positions else None
-        found = overview(network, numbers, how.layers(network, numbers), shares)
+        ends = _ends(run, network, how.batch, theory)
+        found = overview(network, numbers, how.layers(network, numbers), shares, ends)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
 
@@ -130,6 +139,23 @@ def _shares(
 
     plan = declared(network, batch) if run is None else plan_again(run)
     return position_shares(plan, numbers).shares
+
+
+def _ends(
+    run: Run | None, network: Network, batch: int, theory: bool | None
+) -> Sequence[TheoryEnd] | None:
+    """Return where theory ends, None where it is not to be told: of a saved run, what it says."""
+    from snstat.experiment.plans import plan_again
+    from snstat.experiment.positions import declared
+    from snstat.experiment.theory_ends import takes_time, theory_ends
+
+    if theory is False or network.uniform() is not None:
+        return None
+    if run is not None and run.theory_ends:
+        return run.theory_ends
+    if theory is None and takes_time(network):
+        return None
+    return theory_ends(declared(network, batch) if run is None else plan_again(run))
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

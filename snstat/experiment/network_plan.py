@@ -29,6 +29,7 @@ from snstat.network.population import Population
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
+from snstat.results.theory_end import TheoryEnd
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -203,7 +204,6 @@ class NetworkPlan:
         Raises LayerError with the path of a layer that cannot be sampled.
         """
         from snstat.engine.general.sample import sample_network
-        from snstat.theory.ends import ends_of
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
@@ -227,7 +227,6 @@ class NetworkPlan:
         walked, expected, neglected = theory()
         predicted = predicted_statistics(walked, source.batch, moments)
         statistics = measured_statistics(measured, predicted, expected, neglected)
-        first_order = expected if self.population is None and self.given is None else None
         if measured.log_gradient is not None:
             unknown = np.full(self.depth + 1, math.nan)
             statistics[GRADIENT] = gradient_statistic(
@@ -245,7 +244,7 @@ class NetworkPlan:
             partial=measured.interrupted,
             data=data_summary(moments),
             log_kurtosis=layer_mean(measured.log_kurtosis),
-            theory_ends=ends_of(walked.ends, walked.variance, predicted, first_order),
+            theory_ends=self.theory_ends(walked, predicted, expected),
         )
 
     def predict(self, moments: InputMoments) -> Walk:
@@ -274,6 +273,16 @@ class NetworkPlan:
                 found[1:], neglected[name][1:] = of_units[name][1:], math.nan
             expected[GRADIENT] = of_units[GRADIENT]
         return walked, expected, neglected
+
+    def theory_ends(
+        self, walked: Walk, predicted: Mapping[str, FloatArray], expected: Mapping[str, FloatArray]
+    ) -> tuple[TheoryEnd, ...]:
+        """Return where theory ends, and why, of what `theory` and `predicted_statistics` return."""
+        from snstat.theory.ends import ends_of
+
+        # What is expected of given weights, or in a population, is not of the network's width.
+        own = expected if self.population is None and self.given is None else None
+        return ends_of(walked.ends, walked.variance, predicted, own)
 
     def _in_population(
         self, moments: InputMoments

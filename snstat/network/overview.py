@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from snstat.network.network import Network
 from snstat.results import FloatArray
 from snstat.results.overview import LayerRow, Overview
+from snstat.results.theory_end import TheoryEnd
 
 INPUT = "input"
 
@@ -16,9 +17,11 @@ def overview(
     numbers: Sequence[int],
     samplers: Sequence[str | None],
     positions: Mapping[int, FloatArray] | None = None,
+    ends: Sequence[TheoryEnd] | None = None,
 ) -> Overview:
     """Return the record of a network, with the layers of these `numbers`, which ascend from 0, how
-    each of them is sampled, and their signal at every position where that was asked for."""
+    each of them is sampled, and their signal at every position and where theory `ends` where that
+    was asked for."""
     own = dict(zip(numbers, samplers, strict=True))
     rows = [
         LayerRow(
@@ -33,4 +36,14 @@ def overview(
     ]
     if 0 in numbers:
         rows.insert(0, LayerRow(0, INPUT, INPUT, network.input.sizes, 0, None))
-    return Overview(network.form(), network.depth, network.parameters, tuple(rows), positions)
+    told = None if ends is None else tuple((end, _place(network, end.layer)) for end in ends)
+    form = network.form()
+    return Overview(form, network.depth, network.parameters, tuple(rows), positions, told)
+
+
+def _place(network: Network, layer: int) -> str:
+    """Return what to call a layer: its number, name and kind."""
+    if not layer:
+        return "the input"
+    (row,) = network.rows([layer])
+    return f"layer {layer} ({row.name}, {row.layer.kind})"

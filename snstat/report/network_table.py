@@ -16,6 +16,7 @@ from snstat.report.grid import print_columns, print_hidden, print_parts, shown, 
 from snstat.report.text import csv_lines, escaped, markdown_table
 from snstat.report.words import SEPARATOR, count
 from snstat.results.overview import NETWORK_SCHEMA, LayerRow, Overview
+from snstat.results.theory_end import OF_UNITS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,18 +47,19 @@ def print_network(found: Overview, console: Console) -> None:
             columns = [column for column in columns if column.group != name]
             hidden.append(name)
     print_columns(columns, console)
-    if hidden or found.positions is not None:
+    notes = _notes(found)
+    if hidden or notes:
         console.print()
-    if found.positions is not None:
-        print_parts(NOTE, glyphs, console)
+    for note in notes:
+        print_parts(note, glyphs, console)
     print_hidden(hidden, glyphs, console, "Widen the terminal.")
 
 
 def network_to_markdown(found: Overview) -> str:
     """Return a heading and a table of the layers."""
     table = markdown_table(_columns(found, Glyphs()))
-    note = "" if found.positions is None else f"\n{escaped(NOTE)}\n"
-    return f"### {escaped(heading(found))}\n\n{table}{note}"
+    notes = "".join(f"\n{escaped(note)}\n" for note in _notes(found))
+    return f"### {escaped(heading(found))}\n\n{table}{notes}"
 
 
 def network_to_csv(found: Overview) -> Iterator[str]:
@@ -72,7 +74,7 @@ def network_to_csv(found: Overview) -> Iterator[str]:
 
 def network_to_json(found: Overview) -> str:
     """Return the JSON document `snstat.network/1`."""
-    form = {
+    form: dict[str, Any] = {
         "schema": NETWORK_SCHEMA,
         "version": __version__,
         "network": found.form,
@@ -80,7 +82,20 @@ def network_to_json(found: Overview) -> str:
         "parameters": found.parameters,
         "layers": [_row(found, layer) for layer in found.layers],
     }
+    if found.ends is not None:
+        form["theory_ends"] = [dict(end) for end, _ in found.ends]
     return json.dumps(form, allow_nan=False, indent=1) + "\n"
+
+
+def _notes(found: Overview) -> list[str]:
+    """Return what stands below the layers: how to read columns, and where theory ends. That it
+    knows nothing of single units is so in all networks."""
+    notes = [] if found.positions is None else [NOTE]
+    for end, place in found.ends or ():
+        if end.of != OF_UNITS:
+            words = end.words(place)
+            notes.append(f"{words[0].upper()}{words[1:]}.")
+    return notes
 
 
 def heading(found: Overview) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from snstat.results.base import FloatArray
 from snstat.results.subject import Subject
+from snstat.results.theory_end import TheoryEnd
 
 NETWORK_SCHEMA = "snstat.network/1"
 
@@ -30,13 +31,15 @@ class LayerRow:
 class Overview:
     """A network: its plain data as a file holds them (`form`), its number of layers and of
     parameters, and some of its layers. `positions`, where asked for, are shares of their signal by
-    number, of those that have several positions and theory; see `PositionShares`."""
+    number, of those that have several positions and theory; see `PositionShares`. `ends` are where
+    its theory ends, each with what to call the layer; None if that was not asked for."""
 
     form: Mapping[str, Any]
     depth: int
     parameters: int
     layers: tuple[LayerRow, ...]
     positions: Mapping[int, FloatArray] | None = None
+    ends: tuple[tuple[TheoryEnd, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
+from snstat.results.check import NO_THEORY
 
 # What theory may end of: see `TheoryEnd`.
 OF_SIGNAL, OF_SAMPLES, OF_PAIRS, OF_GRADIENT, OF_WIDTH, OF_UNITS = ENDS_OF = (
@@ -15,6 +16,17 @@ OF_SIGNAL, OF_SAMPLES, OF_PAIRS, OF_GRADIENT, OF_WIDTH, OF_UNITS = ENDS_OF = (
     "width",
     "units",
 )
+
+# What that is called in words.
+WHAT = {
+    OF_SAMPLES: "two samples",
+    OF_PAIRS: "pairs of positions",
+    OF_GRADIENT: "gradients",
+    OF_WIDTH: "finite width",
+    OF_UNITS: "single units",
+}
+# What ends at the input, or right behind it, ends altogether.
+LAST_OF_START = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +44,11 @@ class TheoryEnd(Record):
     of: str
     layer: int
     reason: str
+
+    def words(self, place: str) -> str:
+        """Return this in words, for a layer called `place`, as `NO_THEORY` begins."""
+        if self.of == OF_SIGNAL:
+            return f"{NO_THEORY} from {place} on: {self.reason}"
+        on = f" up to {place}" if self.of == OF_GRADIENT else f" from {place} on"
+        whole = self.layer <= LAST_OF_START and self.of != OF_GRADIENT
+        return f"{NO_THEORY} of {WHAT[self.of]}{'' if whole else on}: {self.reason}"

@@ -13,6 +13,7 @@ from snstat.layers.signal import Signal, Step
 from snstat.network.network import Network
 from snstat.results import FloatArray, InputMoments
 from snstat.results.theory_end import (
+    ENDS_OF,
     OF_GRADIENT,
     OF_PAIRS,
     OF_SAMPLES,
@@ -96,6 +97,7 @@ def ends_of(
     found = [end for end in ends if end.of != OF_WIDTH or expected is not None]
     if expected is not None:
         found += ends_at_width(variance, theory, expected)
+    found.sort(key=lambda end: ENDS_OF.index(end.of))
     return told([*found, TheoryEnd(OF_UNITS, 0, NO_HIGHER)])
 
 

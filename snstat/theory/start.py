@@ -25,18 +25,27 @@ MOST_COUNTED = 10_000
 def why_no_pairs(network: Network) -> str:
     """Return why pairs of positions are not followed, "" if they are: more of them where a layer
     needs them."""
-    pairs = network.input.positions**2
-    if pairs > MOST_PAIRED**2:
+    if network.input.positions > MOST_PAIRED:
         return MANY_POSITIONS
     most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
-    pairs *= network.depth
-    if pairs > most and network.depth <= MOST_COUNTED:
-        pairs = sum(row.after.positions**2 for row in network.rows())
-    if pairs <= most:
+    if _pairs(network, most) <= most:
         return ""
     if network.block.pairs:
         return f"more than {most:,} pairs of positions in all layers together"
     return "no layer needs so many pairs"
+
+
+def pairs_of(network: Network) -> int:
+    """Return how many pairs of positions are followed in all layers together."""
+    return 0 if why_no_pairs(network) else _pairs(network, FEW_PAIRS)
+
+
+def _pairs(network: Network, few: int) -> int:
+    """Return the pairs of positions of all layers; more than `few` are counted."""
+    pairs = network.depth * network.input.positions**2
+    if pairs > few and network.depth <= MOST_COUNTED:
+        return sum(row.after.positions**2 for row in network.rows())
+    return pairs
 
 
 def steps_of(

@@ -153,7 +153,7 @@ def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):
 
 
 def test_the_table_shows_the_layers_chosen(show):
-    code, out, err = show()
+    code, out, err = show("--no-theory")
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "model · 7 layers · 152 parameters"
     assert [line.split()[0] for line in out.splitlines()[3:]] == list("01247")
@@ -180,6 +180,60 @@ def test_a_uniform_stack_is_shown_as_options_describe_it(show):
     beside = "--depth cannot be used beside a network file, whose parameters --set changes"
     assert beside in refused(show("--depth", "3"))
     assert "number of networks is 2" in refused(show("-a", "relu,selu", of=()))
+
+
+POOLED = """\
+input = { channels = 4, grid = [6] }
+[[layers]]
+kind = "conv"
+channels = 4
+kernel = 1
+[[layers]]
+kind = "max_pool"
+size = 3
+[[layers]]
+kind = "flatten"
+"""
+ENDS = [
+    {"of": "signal", "layer": 2, "reason": "a maximum is no function of second moments"},
+    {"of": "gradient", "layer": 1, "reason": "theory of the signal ends at layer 2"},
+    {"of": "width", "layer": 1, "reason": "first order in 1/width is not derived on grids"},
+    {
+        "of": "units",
+        "layer": 0,
+        "reason": "theory of networks follows no more than second moments",
+    },
+]
+WORDS = """\
+No theory from layer 2 (1, max_pool) on: a maximum is no function of second
+moments.
+No theory of gradients up to layer 1 (0, conv): theory of the signal ends at
+layer 2.
+No theory of finite width: first order in 1/width is not derived on grids.
+"""
+
+
+def test_below_the_layers_stands_where_theory_ends(show, tmp_path, monkeypatch):
+    """In every form but CSV; of a saved run too, and of a large network where it is asked for."""
+    path, saved = tmp_path / "pooled.toml", tmp_path / "run.json"
+    path.write_text(POOLED)
+    of = (str(path),)
+    _, out, _ = show(of=of)
+    assert out.partition("\n\n")[2].partition("\n\n")[2] == WORDS
+    _, out, _ = show("-f", "markdown", of=of)
+    assert out.count("\nNo theory ") == 3
+    _, out, _ = show("-f", "json", of=of)
+    found = json.loads(out)
+    assert found["theory_ends"] == ENDS
+    Draft202012Validator(schema("network")).validate(found)
+    assert "theory" not in show("--no-theory", of=of)[1]
+    assert "theory_ends" not in json.loads(show("--no-theory", "-f", "json", of=of)[1])
+    show("-b", "2", "-t", "2", "-o", str(saved), name="propagate", of=of)
+    assert json.loads(saved.read_text())["runs"][0]["theory_ends"] == ENDS
+    assert show(of=(str(saved),))[1].endswith(WORDS)
+    monkeypatch.setattr("snstat.theory.start.MOST_COUNTED", 2)
+    assert "theory" not in show(of=of)[1]
+    assert show("--theory", of=of)[1].endswith(WORDS)
 
 
 def test_a_billion_layers_are_not_unrolled(show):
