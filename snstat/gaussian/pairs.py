@@ -53,14 +53,20 @@ Kernel = Callable[[float, float], float]
 
 
 def pair_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
-    """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2],
+    NaN where the latter is not known."""
     if second_moment == 0 or misalignment == 0:
         return 0.0
+    if math.isnan(misalignment):
+        return math.nan
     return _expectation(0, activation, second_moment, misalignment)
 
 
 def pair_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
-    """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2],
+    NaN where the latter is not known."""
+    if math.isnan(misalignment):
+        return math.nan
     return _expectation(1, activation, second_moment, misalignment)
 
 

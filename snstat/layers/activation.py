@@ -16,6 +16,7 @@ from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.activation_on_grid import activated_on_grid
 from snstat.layers.activation_spread import spread_of
+from snstat.layers.activation_unknown import activated_unknown
 from snstat.layers.after_batch_norm import through
 from snstat.layers.after_dropout import through_mask
 from snstat.layers.draw import Draw, Pass, Values
@@ -75,6 +76,8 @@ def activated(function: Function, signal: Signal) -> Step | NoTheory:
         return through(function, signal)
     if is_masked(signal.law):
         return through_mask(function, signal)
+    if not signal.known:
+        return activated_unknown(function, signal)
     if signal.law not in (GAUSSIAN, ZERO):
         return NoTheory(NOT_GAUSSIAN)
     if signal.mean.any():

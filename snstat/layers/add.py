@@ -12,6 +12,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
 from snstat.layers.layer import Layer, alike
+from snstat.layers.least import Least
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, aligned
@@ -75,6 +76,10 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheor
     if np.max(same) > LARGEST_SECOND_MOMENT:
         return NoTheory("the sum is too large to be squared")
     fresh = frozenset[object]().union(*(x.fresh for x in inputs))
+    least = Least()
+    if any(not x.known for x, _ in live):  # variances of independent units add
+        variance = sum(c * c * x.bounds.variance for x, c in live)
+        least = Least.of(variance, variance)
     after = replace(
         inputs[0],
         mean=mean,
@@ -82,6 +87,7 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheor
         gap=gap,
         law=_law([x.law for x, _ in live], [c for _, c in live]),
         fresh=fresh,
+        least=least,
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:

@@ -18,7 +18,7 @@ from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, unknown
 from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import time_of
@@ -144,10 +144,10 @@ class Attention(WeightOptions, Layer):
         for own in zip(of_inputs, (x, y, y), strict=True):
             step = through(*own)
             if isinstance(step, NoTheory):
-                return step
+                return self._unknown(inputs, step)
             alike = Exchangeable.of(step.signal)
             if isinstance(alike, NoTheory):
-                return alike
+                return self._unknown(inputs, alike)
             steps.append(step)
             tokens.append(alike)
         q, k, v = tokens
@@ -155,12 +155,23 @@ class Attention(WeightOptions, Layer):
         heads = attended_causally if self.causal else attended_alike
         between = heads(read, [step.signal for step in steps], x.shape)
         if isinstance(between, NoTheory):
-            return between
+            return self._unknown(inputs, between)
         out = through(of_output, between.signal)
         if isinstance(out, NoTheory):
             return out
         back = _back(len(inputs), [step.pull for step in steps], between.pull, out.pull)
         return Step(tuple(inputs), out.signal, back, why_pairs=between.why_pairs)
+
+    def _unknown(self, inputs: Sequence[Signal], reason: NoTheory) -> Step | NoTheory:
+        """Return the step where theory does not know what heads read, for this `reason`: what W_o
+        makes of it is Gaussian of mean 0 all the same, and independent of the inputs."""
+        x, _ = _both(inputs)
+        of_output = self.matrices([signal.shape for signal in inputs])[-1]
+        read = unknown(x.shape, inputs, reason.why)
+        out = through(of_output, read.signal)
+        if isinstance(out, NoTheory):
+            return out
+        return Step(tuple(inputs), out.signal, read.pull, why=read.why)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

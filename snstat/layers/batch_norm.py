@@ -12,12 +12,12 @@ import numpy as np
 from snstat.gaussian.sphere import pulled, radial
 from snstat.layers.batch_on_grid import normed_on_grid
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.law import GAUSSIAN, sphere
+from snstat.layers.law import GAUSSIAN, OTHER, sphere
 from snstat.layers.layer import Layer, one
 from snstat.layers.no_theory import NO_SAMPLES, NOT_GAUSSIAN, NoTheory
 from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
 
 # With so few samples the mean squared gradient is infinite, or set by ε; with so few it is finite,
 # but averages over networks do not settle.
@@ -42,6 +42,7 @@ class BatchNorm(Norm):
     and divided by E ν + ε, and Gaussian units stay Gaussian. It is off by about the relative
     variance of ν times E[x²], and null where that variance is more than 1/16, or pairs of positions
     are not followed.
+    Without a grid and with ε = 0, E[x²] = 1 after Gaussian x whose size is not known.
     Theory is that of train mode, null for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
     """
 
@@ -60,7 +61,7 @@ class BatchNorm(Norm):
         if batch < 2:
             return NoTheory("one sample has no variance over the batch")
         if np.isnan(signal.gap).any():
-            return NoTheory(NO_SAMPLES)
+            return self._renewed(signal)
         if signal.mean.size > 1:
             return normed_on_grid(signal, batch, self.epsilon)
         gap = float(signal.gap[0, 0])
@@ -85,6 +86,14 @@ class BatchNorm(Norm):
 
         why = FEW_SAMPLES if batch <= ENDLESS else ""
         return Step((signal,), after, pull, why_gradient=why)
+
+    def _renewed(self, signal: Signal) -> Step | NoTheory:
+        """Return the step after Gaussian units whose variance over the batch is not known: without
+        ε the mean square over the batch is 1, however much samples differ in norm or angle."""
+        if self.epsilon or signal.mean.size > 1:
+            return NoTheory(NO_SAMPLES)
+        after = Signal.of_one(signal.shape, (0.0, 1.0, math.nan), OTHER, signal.fresh)
+        return Step((signal,), after, lambda slope: unknown_slopes(slope, [signal]))
 
     def evaluated(self) -> Layer:
         """See Layer."""

@@ -14,6 +14,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, several
+from snstat.layers.least import Least
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, aligned
@@ -63,7 +64,8 @@ class Concat(Layer):
         def pull(slope: Slope) -> tuple[Slope, ...]:
             return (slope,) * len(inputs)
 
-        return Step(tuple(inputs), Signal(shape, mean, same, gap, law, fresh), pull)
+        after = Signal(shape, mean, same, gap, law, fresh, _least(inputs, shares))
+        return Step(tuple(inputs), after, pull)
 
     def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:
         """See Layer: the shares of the parts must stay."""
@@ -81,6 +83,14 @@ class Concat(Layer):
         """See Layer."""
         ends = np.cumsum([len(part) for part in inputs])[:-1]
         return Pass(np.concatenate(inputs), lambda slope: tuple(np.split(slope, ends)))
+
+
+def _least(parts: Sequence[Signal], shares: FloatArray) -> Least:
+    """Return what is certain of all units where some are not known."""
+    if all(part.known for part in parts):
+        return Least()
+    square, variance, mean = shares @ np.array([part.bounds for part in parts])
+    return Least.of(square, variance, mean)
 
 
 def _alike(parts: Sequence[Signal]) -> bool:

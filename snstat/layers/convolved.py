@@ -10,6 +10,7 @@ from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import followed, outer
+from snstat.layers.through_weights import least_after
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -27,8 +28,9 @@ def convolved(
         mean = window.summed(signal.mean) / window.taps
         same = floored(same - outer(mean, mean, same))
     same = weights.pre_second_moment(same)
-    if not np.max(same) <= LARGEST_SECOND_MOMENT:
+    if np.max(same) > LARGEST_SECOND_MOMENT:
         return NoTheory(TOO_LARGE)
+    share = float(window.summed(np.ones(signal.shape.positions)).min()) / window.taps
     still = weights.keeps_silent(silent=signal.law == ZERO)
     after = Signal(
         Shape(channels, window.grid),
@@ -36,6 +38,7 @@ def convolved(
         same,
         weights.square_gain * gap,
         ZERO if still else law,
+        least=least_after(weights, signal, share),
     )
     factor = weights.square_gain * channels / (signal.shape.channels * window.taps)
     positions = signal.shape.positions

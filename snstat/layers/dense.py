@@ -40,6 +40,7 @@ class Dense(WeightOptions, Weighted):
     with the same E[δδ'] on the way back (arXiv:2101.08692). A stack of them follows `unit_map`, the
     map of the paper on self-normalizing networks (arXiv:1706.02515), which is about weights of sum
     0: of the common initialisers only this one draws such weights. Orthogonal weights are plain.
+    Gradients go back through weights, ReLU and leaky ReLU even where theory does not know x.
     """
 
     kind: ClassVar[str] = "dense"

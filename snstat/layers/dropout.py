@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import ClassVar
 
 from snstat.gaussian.quadrature import FloatArray
@@ -55,6 +55,8 @@ class Dropout(Layer):
             signal.gap + added,
             masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
         )
+        if not signal.known:  # neither grows less than the mean does
+            after = replace(after, least=signal.least)
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             slope = slope.kept()
@@ -99,7 +101,7 @@ def masked(
     x of `signal`."""
     if signal.law == ZERO and shift == level == 0:
         return ZERO
-    if signal.law != GAUSSIAN or signal.mean.size > 1:
+    if signal.law != GAUSSIAN or signal.mean.size > 1 or not signal.known:
         return OTHER
     q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
     return Masked(keep, 0.0, 0.0, q, gap).moved(factor, shift)._replace(level=level).law

@@ -49,6 +49,9 @@ class Flatten(Layer):
         if not all(equal(part, np.full_like(part, part[0])) for part in parts):
             law, fresh = OTHER, fresh | {PLACE}
         mean, same, gap = (float(part.mean()) for part in parts)
+        after = Signal.of_one(shape, (mean, same, gap), law, fresh)
+        if not signal.known:
+            after = replace(after, least=signal.least)
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             same, gap = (
@@ -56,7 +59,7 @@ class Flatten(Layer):
             )
             return (Slope(same, gap, slope.log).scaled(1.0),)
 
-        return Step((signal,), Signal.of_one(shape, (mean, same, gap), law, fresh), pull)
+        return Step((signal,), after, pull)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -13,7 +13,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.no_theory import BY_PLACE, NO_VARIANCE, NoTheory
 from snstat.layers.norm_spread import after_norm
-from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.normalise import Norm, divided, normalised, renewed, scales
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step, floored
 from snstat.layers.spread import Spread
@@ -54,6 +54,8 @@ class GroupNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
+        if not signal.known:
+            return self._renewed(signal)
         square, mean = diagonal(signal.same).mean(), signal.mean.mean()
         scale = scales(square, mean, self.epsilon)
         if scale is None:
@@ -73,6 +75,14 @@ class GroupNorm(Norm):
             signal.law.centred(1.0 / float(scale), -float(mean / scale)),
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
+
+    def _renewed(self, signal: Signal) -> Step | NoTheory:
+        """Return the step after moments that are not known: that of a layer norm. What positions
+        have in common, and groups of a concatenation, is not known."""
+        enough = signal.shape.channels >= FEWEST_CHANNELS * self.groups
+        if signal.mean.size > 1 or not enough or (self.groups > 1 and PLACE in signal.fresh):
+            return NoTheory("")  # that of the layer where theory ended
+        return renewed(signal, self.epsilon, centred=True)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer. Of one group it is layer norm."""

@@ -74,7 +74,7 @@ class Highway(WeightOptions, Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
         """See Layer."""
         x = one(inputs)
-        if x.mean.size > 1:
+        if x.mean.size > 1 or not x.known:
             return NoTheory("gates are not derived on grids")
         width = x.shape.channels
         hidden = self._dense(width, self.activation).moments([x], batch)

@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN
 from snstat.layers.layer import Layer, one
-from snstat.layers.no_theory import NoTheory
+from snstat.layers.least import Least
 from snstat.layers.pool_options import PoolOptions
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal
+from snstat.layers.signal import Signal, Step, unknown
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class MaxPool(PoolOptions, Layer):
     """The largest value of the positions in a window that slides over a grid, channel by channel.
 
     Its gradient is that of the position which has the largest value: of several the first, row by
-    row, as in PyTorch. Theory is null: the law of a maximum is not one of a few moments
-    (Riesenhuber, Poggio 1999; arXiv:1409.1556).
+    row, as in PyTorch. Theory is null: the law of a maximum is not one of a few moments. It is
+    certain only that E[max²] is at least E[x]², and E[x²]/2 of Gaussian x, which tells a norm
+    behind it that its ε is small (Riesenhuber, Poggio 1999; arXiv:1409.1556).
     """
 
     kind: ClassVar[str] = "max_pool"
@@ -32,9 +34,13 @@ class MaxPool(PoolOptions, Layer):
         shape = one(inputs)
         return Shape(shape.channels, self.window(shape).grid)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> NoTheory:  # noqa: ARG002
-        """See Layer."""
-        return NoTheory("a maximum is no function of second moments")
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step:  # noqa: ARG002
+        """See Layer. Where x > 0 the maximum is no less."""
+        signal = one(inputs)
+        square, _, mean = signal.bounds
+        least = Least.of(0.5 * square if signal.law == GAUSSIAN else 0.0, 0.0, mean)
+        why = "a maximum is no function of second moments"
+        return unknown(self.shape([signal.shape]), inputs, why, least)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer. NaN counts as the largest value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,9 +11,11 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import Layer, one
+from snstat.layers.least import Least
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
 from snstat.layers.squares import outer
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
@@ -20,6 +23,8 @@ from snstat.values.option import option
 
 # A variance below this part of the second moment is rounding.
 ROUNDING = 1e-14
+# An ε below this part of what the root is taken of does not count where that is not known.
+LEAST_EPSILON = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +43,14 @@ class Norm(Layer):
 
 
 def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray | None:
-    """Return √(E[x²] − mean² + ε), None where that is 0 or not known.
+    """Return √(E[x²] − mean² + ε), None where that is 0.
 
     `square` is E[x²], an array of the shape of `mean`.
     """
     variance = square - mean * mean
     variance = np.where(variance > ROUNDING * square, variance, 0.0 * square)
     total = variance + epsilon
-    return np.sqrt(total) if np.all(total > 0) else None
+    return None if np.any(total <= 0) else np.sqrt(total)
 
 
 def divided(before: Signal, after: Signal, scale: FloatArray) -> Step:
@@ -53,6 +58,31 @@ def divided(before: Signal, after: Signal, scale: FloatArray) -> Step:
     is subtracted does not move with any one unit."""
     factors = 1.0 / outer(scale, scale, before.same)
     return Step((before,), after, lambda slope: (_weighted(slope, factors),))
+
+
+def renewed(signal: Signal, epsilon: float, *, centred: bool) -> Step:
+    """Return the step of a norm over the units of each position after a `signal` whose E[x²] is not
+    known.
+
+    After it E[x²] is s/(s + ε) with the variance s, or E[x²] unless it is `centred`: 1 if ε is
+    small beside the least that s can be, whatever the law. In a simulation it is 1 − ε/s without
+    any noise, so that the number is not told, but if ε = 0, and theory goes on from it. Products of
+    samples and of positions are not known, nor by what gradients are divided.
+    """
+    bounds = signal.bounds
+    size = bounds.variance if centred else bounds.square
+    known = epsilon <= LEAST_EPSILON * size
+    law = GAUSSIAN if signal.law == GAUSSIAN else OTHER
+    still = centred or law == GAUSSIAN
+    count = signal.mean.size
+    mean = np.zeros(count) if still else np.full(count, math.nan)
+    square = np.ones(count) if known else np.full(count, math.nan)
+    share = size / (size + epsilon) if size else 0.0
+    least = Least.of(share, share if still else 0.0)
+    none = np.full(count, math.nan)
+    after = Signal(signal.shape, mean, square, none, law, signal.fresh, least)
+    told = epsilon == 0 or not known
+    return Step((signal,), after, lambda slope: unknown_slopes(slope, [signal]), told=told)
 
 
 def _weighted(slope: Slope, factors: FloatArray) -> Slope:

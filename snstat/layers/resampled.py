@@ -8,6 +8,7 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
+from snstat.layers.least import Least
 from snstat.layers.no_theory import NO_PAIRS, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
@@ -40,6 +41,7 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
         ahead.moved(gap),
         signal.law if signal.law in (GAUSSIAN, ZERO) else OTHER,
         signal.fresh,
+        signal.least if taps == 1 else Least(),
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:

@@ -12,7 +12,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.no_theory import NO_VARIANCE, NoTheory
 from snstat.layers.norm_spread import after_norm
-from snstat.layers.normalise import Norm, divided, scales
+from snstat.layers.normalise import Norm, divided, renewed, scales
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
 from snstat.layers.squares import diagonal, outer
@@ -23,7 +23,8 @@ class RmsNorm(Norm):
     """x/s with s² = q + ε: q the mean of x² over the channels of each sample and position.
 
     In the limit of large width s is a number, so E[xx'] and E[δδ'] are divided by ss' for any law
-    of x; the mean and the cosine of samples survive. At width n and with ε = 0, squared gradients
+    of x; the mean and the cosine of samples survive. Where theory does not know E[x²], it goes on
+    from E[x²] = 1 as after layer norm. At width n and with ε = 0, squared gradients
     are smaller by (n − 1)/n (arXiv:1910.07467).
     """
 
@@ -32,6 +33,8 @@ class RmsNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
+        if not signal.known:
+            return renewed(signal, self.epsilon, centred=False)
         square = diagonal(signal.same)
         scale = scales(square, np.zeros_like(square), self.epsilon)
         if scale is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from snstat.layers.draw import Draw, Pass, Values
@@ -44,6 +44,8 @@ class Scale(Layer):
             square * signal.gap,
             signal.law.moved(self.factor) if self.factor else ZERO,
         )
+        if not signal.known:
+            after = replace(after, least=signal.least.times(self.factor))
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:  # noqa: ARG002

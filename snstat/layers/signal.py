@@ -14,12 +14,14 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import OTHER, ROUNDING, Law, nearly
+from snstat.layers.least import Least
 from snstat.layers.shape import Shape
 from snstat.layers.squares import diagonal, followed
 
 # Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
 # has the same place.
 PLACE = object()
+_NOTHING = Least()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +34,8 @@ class Signal:
     gap is carried instead of the latter so that samples that become alike keep their relative
     precision. `fresh` are the draws of weights that one unit depends on: units of signals without a
     common draw are independent. A layer that adds signals has to know that, because moments alone
-    do not tell E[xy] of two signals. Where theory knows nothing, all are NaN.
+    do not tell E[xy] of two signals. What theory does not know is NaN, each of the moments by
+    itself, and `least` is what is certain of them then.
     """
 
     shape: Shape
@@ -41,6 +44,7 @@ class Signal:
     gap: FloatArray
     law: Law
     fresh: frozenset[object] = field(default_factory=lambda: frozenset((object(),)))
+    least: Least = _NOTHING
 
     def __post_init__(self) -> None:
         """Follow the only pair of one position."""
@@ -66,8 +70,17 @@ class Signal:
 
     @property
     def known(self) -> bool:
-        """Whether theory knows the moments: they are NaN otherwise."""
+        """Whether theory knows E[x²]."""
         return not math.isnan(self.same.flat[0])
+
+    @property
+    def bounds(self) -> Least:
+        """How small its moments are at least, which is how large they are where they are known."""
+        if not self.known:
+            return self.least
+        square = diagonal(self.same)
+        variance = (square - self.mean * self.mean).min()
+        return Least.of(float(square.min()), float(variance), float(self.mean.min()))
 
     @property
     def alone(self) -> Signal:
@@ -75,7 +88,7 @@ class Signal:
         if self.same.ndim == 1 or self.same.size == 1:
             return self
         square, gap = diagonal(self.same), diagonal(self.gap)
-        return Signal(self.shape, self.mean, square, gap, self.law, self.fresh)
+        return Signal(self.shape, self.mean, square, gap, self.law, self.fresh, self.least)
 
     @property
     def once(self) -> Signal:
@@ -83,7 +96,7 @@ class Signal:
         where no other signal is in reach."""
         places = self.fresh & {PLACE}
         fresh = places | {object()} if self.fresh - places else places
-        return Signal(self.shape, self.mean, self.same, self.gap, self.law, fresh)
+        return Signal(self.shape, self.mean, self.same, self.gap, self.law, fresh, self.least)
 
     def become(self, mean: FloatArray, same: FloatArray, gap: FloatArray, law: Law) -> Signal:
         """Return the signal of the same shape and draws with other moments."""
@@ -92,12 +105,13 @@ class Signal:
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that
         the noise of those that have settled does not move the others."""
-        return self.become(
+        found = self.become(
             _held(self.mean, before.mean),
             _held(self.same, before.same),
             _held(self.gap, before.gap),
             self.law.held(before.law),
         )
+        return found if found.known else replace(found, least=self.least)
 
     def repeats(self, before: Signal) -> bool:
         """Return whether this is `before` again, to rounding: the same shape, moments and law."""
@@ -106,6 +120,7 @@ class Signal:
             and equal(self.mean, before.mean)
             and equal(self.same, before.same)
             and equal(self.gap, before.gap)
+            and self.least.repeats(before.least)
         )
 
 
@@ -215,7 +230,9 @@ class Step:
     """One layer: the signals before it, the one after, and the pull-back of gradients.
 
     What ends here has its reason in words, "" where nothing does: theory of the signal (`why`), of
-    pairs of positions (`why_pairs`), and of gradients on their way back (`why_gradient`).
+    pairs of positions (`why_pairs`), and of gradients on their way back (`why_gradient`). E[x²]
+    after it is not `told` where it is known but for less than layers after it would see: see
+    `normalise.renewed`.
     """
 
     inputs: tuple[Signal, ...]
@@ -224,6 +241,7 @@ class Step:
     why: str = field(default="", kw_only=True)
     why_pairs: str = field(default="", kw_only=True)
     why_gradient: str = field(default="", kw_only=True)
+    told: bool = field(default=True, kw_only=True)
 
 
 def floored(square: FloatArray) -> FloatArray:
@@ -243,20 +261,29 @@ def aligned(signals: Sequence[Signal]) -> list[Signal]:
     return [found[id(signal)] for signal in signals]
 
 
-def unknown(shape: Shape, inputs: Sequence[Signal], why: str) -> Step:
-    """Return the step of a layer that theory does not know, from `inputs` to `shape`. What is not
-    known of the inputs needs no other reason than theirs."""
-
-    def pull(slope: Slope) -> tuple[Slope, ...]:
-        del slope
-        return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
-
+def unknown(shape: Shape, inputs: Sequence[Signal], why: str = "", least: Least = _NOTHING) -> Step:
+    """Return the step of a layer that theory does not know, from `inputs` to `shape`, whose output
+    has these bounds. What is not known of the inputs needs no other reason than theirs."""
     count, pairs = shape.positions, all(before.same.ndim > 1 for before in inputs)
     none = np.full((count, count) if pairs or count == 1 else count, math.nan)
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
-    signal = Signal(shape, np.full(count, math.nan), none, none, OTHER, fresh)
+    signal = Signal(shape, np.full(count, math.nan), none, none, OTHER, fresh, least)
     known = all(before.known for before in inputs)
-    return Step(tuple(inputs), signal, pull, why=why if known else "")
+    return Step(
+        tuple(inputs),
+        signal,
+        lambda slope: unknown_slopes(slope, inputs),
+        why=why if known else "",
+    )
+
+
+def unknown_slopes(slope: Slope, inputs: Sequence[Signal]) -> tuple[Slope, ...]:
+    """Return the slopes of `inputs` of which nothing is known, given that after them. Where no
+    read-out depends on the layer, they are 0."""
+    one = 0.0 if not slope.same.any() else math.nan
+    return tuple(
+        Slope(one * np.ones_like(x.same), one * np.ones_like(x.same), slope.log) for x in inputs
+    )
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:

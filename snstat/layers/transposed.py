@@ -10,6 +10,7 @@ from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal, outer
+from snstat.layers.through_weights import least_after
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -26,8 +27,9 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
     if window.size > MOST_PAIRED:
         seen, gap = diagonal(seen), diagonal(gap)
     same = weights.pre_second_moment(window.spread(seen, window.size))
-    if not np.max(same) <= LARGEST_SECOND_MOMENT:
+    if np.max(same) > LARGEST_SECOND_MOMENT:
         return NoTheory(TOO_LARGE)
+    fewest = float(window.spread(np.ones(signal.shape.positions), window.size).min())
     law = GAUSSIAN
     if weights.keeps_silent(silent=signal.law == ZERO):
         law = ZERO
@@ -39,6 +41,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         same,
         weights.square_gain * window.spread(gap, window.size),
         law,
+        least=least_after(weights, signal, fewest),
     )
     factor = weights.square_gain * channels / signal.shape.channels
 

@@ -121,6 +121,8 @@ def _forward(step: Step, out: FloatArray) -> None:
     """Write `_numbers` of every layer to `out`, (columns, layers)."""
     if not isinstance(step, ContainerStep):
         out[:, 0] = _numbers(step.signal)
+        if not step.told:
+            out[1:, 0] = math.nan
         return
     counts, begin, end = [entry.layer.count for entry in step.container.parts], 0, 0
     for steps in step.turns:

@@ -13,7 +13,6 @@ from snstat.layers import attention_causal, attention_moments
 from snstat.layers.attention import Attention
 from snstat.layers.attention_moments import LARGEST_VARIANCE
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
-from snstat.layers.no_theory import NoTheory
 from snstat.layers.queries import Likeness, Reading, of_pair, of_row, parting
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
@@ -258,20 +257,23 @@ def test_one_token_is_a_dense_layer_after_another(causal):
 def test_what_is_not_known_is_null():
     """Tokens that are not alike, pairs that are not followed, and scores that are too large."""
     layer, known = Attention(heads=2), signal(16, 3, SELF)
-    assert not isinstance(layer.moments([known], 2), NoTheory)
-    assert isinstance(layer.moments([known.alone], 2), NoTheory)
-    assert isinstance(layer.moments([known, known.alone], 2), NoTheory)
+    assert layer.moments([known], 2).signal.known
+    for inputs in ([known.alone], [known, known.alone]):
+        step = layer.moments(inputs, 2)
+        assert not step.signal.known
+        assert not step.signal.mean.any()  # that of W_o
+        assert all(np.isnan(back.same).all() for back in step.pull(Slope(np.eye(3), np.eye(3))))
     for name in ("same", "gap"):
         for place in ((0, 0), (0, 1)):
             other = {"same": known.same.copy(), "gap": known.gap.copy()}
             other[name][place] += 0.01
             given = known.become(known.mean, other["same"], other["gap"], OTHER)
-            assert isinstance(layer.moments([given], 2), NoTheory)
+            assert not layer.moments([given], 2).signal.known
     gain = (LARGEST_VARIANCE / (1.2 * 1.1)) ** 0.25
     for causal in (False, True):
         for factor, found in ((0.999, True), (1.001, False)):
             own = Attention(heads=2, causal=causal, weight_gain=factor * gain)
-            assert isinstance(own.moments([known], 2), NoTheory) != found
+            assert own.moments([known], 2).signal.known == found
 
 
 def test_silence_stays():

@@ -72,6 +72,8 @@ ON_NUMBERS = pytest.mark.parametrize(
 OF_PAIRS = {"mean_pool", "global_mean_pool"}
 # Kinds whose theory needs positions that are alike.
 OF_TOKENS = {"attention"}
+# Kinds of which nothing is known but how small they are at least: see test_renewed.py.
+BOUNDED = {"max_pool"}
 
 
 def gaussian(shape):
@@ -82,8 +84,10 @@ def gaussian(shape):
 
 def knows(name):
     """Return whether theory knows the layer of a kind after Gaussian units that are alike."""
-    inputs = [gaussian(shape_of(name, grids_of(name)[0])) for _ in range(INPUTS.get(name, 1))]
-    return name in LAYERS and not isinstance(layer_of(name, 64).moments(inputs, 64), NoTheory)
+    if name not in LAYERS or name in BOUNDED:
+        return False
+    inputs = [gaussian(Shape(64, grids_of(name)[0])) for _ in range(INPUTS.get(name, 1))]
+    return not isinstance(layer_of(name, 64).moments(inputs, 64), NoTheory)
 
 
 # Kinds of which theory knows something; Gaussian units are the least.
@@ -249,7 +253,8 @@ def test_theory_is_walked_on_every_grid(name, grid):
         assert not np.any(walked.second_moment < 0.0)
         known = np.isfinite(walked.second_moment)
         assert known[0]
-        assert np.array_equal(known, np.isfinite(walked.mean))
+        # A mean may be known where E[x²] is not.
+        assert np.isfinite(walked.mean[known]).all()
 
 
 @pytest.mark.parametrize(
