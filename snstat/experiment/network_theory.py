@@ -44,7 +44,7 @@ def predicted_statistics(
             "variance_over_units": walked.over_units.copy(),
             "variance_over_batch": walked.gap * (1.0 - 1.0 / batch),
             "cosine": walked.cosine,
-            "kurtosis": np.full_like(variance, math.nan),
+            "kurtosis": walked.kurtosis.copy(),
         }
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():

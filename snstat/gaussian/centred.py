@@ -34,6 +34,15 @@ class CentredMoments:
         """E[φ²]."""
         return self.mean * self.mean + self.variance
 
+    @property
+    def cumulants(self) -> tuple[float, float]:
+        """The third and fourth cumulant of φ, 0 of a constant."""
+        square = self.variance * self.variance
+        if not square > 0:
+            return 0.0, 0.0
+        third = self.skewness * self.variance * math.sqrt(self.variance)
+        return third, (self.kurtosis - 3.0) * square
+
 
 def centred_moments(activation: Activation, second_moment: float) -> CentredMoments:
     """Return the moments of φ(z) for z ~ N(0, `second_moment`), a finite value of at least 0."""

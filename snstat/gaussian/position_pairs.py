@@ -67,6 +67,19 @@ def slope_products(
     return found
 
 
+def square_products(
+    activation: Activation, q: FloatArray, covariance: FloatArray, fourths: FloatArray
+) -> FloatArray:
+    """Return E[φ(z_u)² φ(z_v)²], (P, P), for q (P,) and the covariances (P, P), NaN where that is
+    not known to `LARGEST_ERROR`. `fourths` (P,) are E[φ(z_u)⁴]."""
+    _, correlation = _scaled(q, covariance)
+
+    def square(x: FloatArray) -> FloatArray:
+        return activation.function(x) ** 2
+
+    return _series(activation, square, q, correlation, fourths)
+
+
 def _scaled(q: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return √(q_u q_v) and the correlations."""
     root = np.sqrt(q)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from snstat.activation import Activation as Function
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
+from snstat.gaussian.centred import CentredMoments
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.activation_on_grid import activated_on_grid
@@ -21,6 +22,7 @@ from snstat.layers.after_batch_norm import through
 from snstat.layers.after_dropout import through_mask
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
+from snstat.layers.higher import Higher
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, is_masked, on_sphere
 from snstat.layers.layer import Layer, one
 from snstat.layers.no_theory import NOT_GAUSSIAN, NoTheory
@@ -101,4 +103,15 @@ def activated(function: Function, signal: Signal) -> Step | NoTheory:
     mean = without_noise(state.mean, math.sqrt(total))
     law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
     moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
+    if law == OTHER and (signal.higher is None or signal.higher.normal):
+        moved_on = replace(moved_on, higher=_higher(state))
     return Step((signal,), moved_on, pull)
+
+
+def _higher(state: CentredMoments) -> Higher:
+    """Return the moments of φ beyond the second."""
+    third, fourth = state.cumulants
+    found = Higher(np.array([third]), np.array([fourth]))
+    mean, square = np.array([state.mean]), np.array([state.second_moment])
+    # Of a grid of one position.
+    return replace(found, squares=lambda: found.raw_fourth(mean, square).reshape(1, 1))

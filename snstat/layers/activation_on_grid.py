@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,10 +12,11 @@ import numpy as np
 from snstat.activation import Activation as Function
 from snstat.gaussian.centred import CentredMoments
 from snstat.gaussian.pairs import pair_slope
-from snstat.gaussian.position_pairs import products, slope_products
+from snstat.gaussian.position_pairs import products, slope_products, square_products
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
+from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import diagonal
@@ -87,7 +89,27 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
     elif function.linear:
         law = signal.law
     after_it = signal.become(mean, total, gap, law)
+    if law == OTHER and (signal.higher is None or signal.higher.normal):
+        after_it = replace(after_it, higher=_higher(function, signal, places))
     return Step((signal,), after_it, pull)
+
+
+def _higher(function: Function, signal: Signal, places: _Places) -> Higher:
+    """Return the moments of φ beyond the second."""
+    third, fourth = (places.of([own.state.cumulants[n] for own in places.places]) for n in range(2))
+    mean = places.of([own.state.mean for own in places.places])
+    square = places.of([own.state.second_moment for own in places.places])
+    found = Higher(third, fourth)
+
+    def squares() -> FloatArray | None:
+        if signal.same.ndim == 1:
+            return None
+        own = found.raw_fourth(mean, square)
+        whole = square_products(function, np.diagonal(signal.same), signal.same, own)
+        np.fill_diagonal(whole, own)
+        return whole
+
+    return replace(found, squares=squares)
 
 
 class _Pairs:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.higher import Higher, none
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
 from snstat.layers.layer import Layer, alike
 from snstat.layers.least import Least
@@ -88,6 +89,7 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheor
         law=_law([x.law for x, _ in live], [c for _, c in live]),
         fresh=fresh,
         least=least,
+        higher=_higher(live),
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
@@ -98,6 +100,20 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheor
         )
 
     return Step(tuple(inputs), after, pull)
+
+
+def _higher(summands: Sequence[tuple[Signal, float]]) -> Higher | None:
+    """Return moments beyond the second of independent summands: their cumulants add. Those that are
+    all Gaussian follow from the law."""
+    if all(x.higher is None and x.law == GAUSSIAN for x, _ in summands):
+        return None
+    parts = [(x.beyond, c) for x, c in summands]
+    known = [higher.times(c) for higher, c in parts if higher is not None]
+    if len(known) < len(parts):
+        return None
+    third = np.sum([higher.third for higher in known], axis=0)
+    fourth = np.sum([higher.fourth for higher in known], axis=0)
+    return Higher(third, fourth, known[0].squares if len(known) == 1 else none)
 
 
 def _law(laws: Sequence[Law], factors: Sequence[float]) -> Law:

@@ -18,7 +18,7 @@ from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step, unknown
+from snstat.layers.signal import SQUARES, Signal, Slope, Step, unknown
 from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import time_of
@@ -160,7 +160,8 @@ class Attention(WeightOptions, Layer):
         if isinstance(out, NoTheory):
             return out
         back = _back(len(inputs), [step.pull for step in steps], between.pull, out.pull)
-        return Step(tuple(inputs), out.signal, back, why_pairs=between.why_pairs)
+        after = replace(out.signal, varies=SQUARES)
+        return Step(tuple(inputs), after, back, why_pairs=between.why_pairs)
 
     def _unknown(self, inputs: Sequence[Signal], reason: NoTheory) -> Step | NoTheory:
         """Return the step where theory does not know what heads read, for this `reason`: what W_o
@@ -171,7 +172,8 @@ class Attention(WeightOptions, Layer):
         out = through(of_output, read.signal)
         if isinstance(out, NoTheory):
             return out
-        return Step(tuple(inputs), out.signal, read.pull, why=read.why)
+        after = replace(out.signal, varies=SQUARES)
+        return Step(tuple(inputs), after, read.pull, why=read.why)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -17,7 +17,7 @@ from snstat.layers.layer import Layer, one
 from snstat.layers.no_theory import NO_SAMPLES, NOT_GAUSSIAN, NoTheory
 from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
-from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
+from snstat.layers.signal import SQUARES, Signal, Slope, Step, unknown_slopes
 
 # With so few samples the mean squared gradient is infinite, or set by ε; with so few it is finite,
 # but averages over networks do not settle.
@@ -89,8 +89,8 @@ class BatchNorm(Norm):
 
     def _renewed(self, signal: Signal) -> Step | NoTheory:
         """Return the step after Gaussian units whose variance over the batch is not known: without
-        ε the mean square over the batch is 1, however much samples differ in norm or angle."""
-        if self.epsilon or signal.mean.size > 1:
+        ε the mean square over the batch is 1, and that of each sample if all are alike."""
+        if self.epsilon or signal.mean.size > 1 or signal.varies == SQUARES:
             return NoTheory(NO_SAMPLES)
         after = Signal.of_one(signal.shape, (0.0, 1.0, math.nan), OTHER, signal.fresh)
         return Step((signal,), after, lambda slope: unknown_slopes(slope, [signal]))

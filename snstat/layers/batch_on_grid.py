@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import GAUSSIAN
 from snstat.layers.no_theory import NO_PAIRS, NO_VARIANCE, NoTheory
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import SQUARES, Signal, Slope, Step
 from snstat.layers.squares import MOST_SPREAD
 
 
@@ -32,6 +34,7 @@ def normed_on_grid(signal: Signal, batch: int, epsilon: float) -> Step | NoTheor
     scale = total + epsilon
     nothing = np.zeros_like(signal.mean)
     after = signal.become(nothing, same / scale, signal.gap / scale, GAUSSIAN)
+    after = replace(after, varies=SQUARES)  # by how much ν differs between channels
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         own, _ = _centred(slope.same, slope.same - slope.gap, batch)

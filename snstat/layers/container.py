@@ -19,7 +19,7 @@ from snstat.layers.entry import Entry, at, chosen
 from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
-from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
+from snstat.layers.signal import PLACE, PRODUCTS, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
 T = TypeVar("T")
@@ -156,6 +156,8 @@ class Container(Layer):
                 step = entry.layer.moments(given, batch)
                 if isinstance(step, NoTheory):
                     step = unknown(entry.layer.shape([s.shape for s in given]), given, step.why)
+                if not isinstance(step, ContainerStep):
+                    step = _varying(entry.layer, step, given)
             signals.append(step.signal)
             yield step
 
@@ -324,6 +326,16 @@ def _log_sum(rate: float, count: int) -> float:
 
 def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Spread | NoTheory:
     return inputs if isinstance(inputs, NoTheory) else layer.spread(step, inputs)
+
+
+def _varying(layer: Layer, step: Step, given: Sequence[Signal]) -> Step:
+    """Return the step with what varies after the layer because it does before."""
+    most = max(signal.varies for signal in given)
+    if layer.renews:
+        most = min(most, PRODUCTS)
+    if most <= step.signal.varies:
+        return step
+    return replace(step, signal=replace(step.signal, varies=most))
 
 
 def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import ClassVar
 
 from snstat.activation import Pair
@@ -13,6 +13,7 @@ from snstat.layers.convolved import convolved
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import one
 from snstat.layers.no_theory import BY_PLACE, NoTheory
 from snstat.layers.options import WeightOptions
@@ -37,7 +38,8 @@ class Conv(WindowOptions, WeightOptions, Weighted):
     the law of x; E[δδ'] goes back by the adjoint of the sum, times G²/k (channels after / before).
     So zero padding lowers E[z²] at the border, and the deficit moves inwards layer by layer; causal
     padding does so at the start. Pre-activations are Gaussian given x if weights are, else in the
-    limit of large fan-in: not for the first layer on one or three channels. Padding same and causal
+    limit of large fan-in: not for the first layer on one or three channels, nor for as many groups
+    as channels, which are a depthwise_conv. Padding same and causal
     give every stride-th position; same pads (r(k − 1))/2 zeros on the left, rounded down.
     Standardized weights are centred over their fan-in (arXiv:1810.05148, arXiv:1806.05393).
     """
@@ -102,7 +104,14 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         signal = one(inputs)
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
             return NoTheory(BY_PLACE)
-        own = convolved(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
+        alone = self.groups == signal.shape.channels > 1
+        law = OTHER if alone else GAUSSIAN
+        weights, over = self.at(signal.shape), self.window(signal.shape)
+        own = convolved(weights, self.channels, over, signal, law)
+        if alone and not isinstance(own, NoTheory):
+            # A depthwise_conv: a unit depends on what its channel does.
+            after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
+            own = replace(own, signal=after)
         return self.activated(own)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.higher import Higher
+from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO, Law
 from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
-from snstat.layers.squares import followed, outer
-from snstat.layers.through_weights import least_after
+from snstat.layers.squares import diagonal, followed, outer
+from snstat.layers.through_weights import FEW_CHANNELS, biased, least_after, not_known
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -23,6 +24,7 @@ def convolved(
     `weights` are those of one group, and `channels` those of all groups together. Pre-activations
     have this `law` where they are not 0.
     """
+    read = weights.fan_in // window.taps
     same, gap = (window.summed(part) / window.taps for part in (signal.same, signal.gap))
     if weights.form == STANDARDIZED:  # they do not see the mean over their inputs
         mean = window.summed(signal.mean) / window.taps
@@ -39,6 +41,7 @@ def convolved(
         weights.square_gain * gap,
         ZERO if still else law,
         least=least_after(weights, signal, share),
+        higher=_mixed(weights, window, signal) if read < FEW_CHANNELS else None,
     )
     factor = weights.square_gain * channels / (signal.shape.channels * window.taps)
     positions = signal.shape.positions
@@ -51,3 +54,24 @@ def convolved(
         return (Slope(same, apart, own.log).scaled(factor),)
 
     return Step((signal,), after, pull)
+
+
+def _mixed(weights: Weights, window: Window, signal: Signal) -> Higher:
+    """Return those of units that read few channels, NaN where they are not known.
+
+    Given x, weights of variance σ² with the fourth cumulant κ σ⁴ make E[z⁴] 3 σ⁴ (Σ x²)² + κ σ⁴ Σ
+    x⁴, sums over taps and channels, which are independent of each other.
+    """
+    count, before = window.positions, signal.beyond
+    squares = None if before is None else before.squares()
+    if squares is None or weights.orthogonal or weights.form != PLAIN:
+        return not_known(count)
+    channels, square = weights.fan_in // window.taps, weights.square_gain / weights.fan_in
+    sums = channels * window.summed(diagonal(signal.same))
+    whole = np.pad(squares, [(0, 1), (0, 1)])  # 0 beyond the border
+    twice = sum((whole[tap, window.sources].sum(axis=0) for tap in window.sources), np.zeros(count))
+    # Of one channel, and of two.
+    twice = channels * twice + (1.0 - 1.0 / channels) * sums**2
+    single = channels * window.summed(np.diagonal(squares))
+    fourth = square**2 * (3.0 * (twice - sums**2) + weights.excess * single)
+    return biased(weights, Higher(np.zeros(count), fourth))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.higher import Higher
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law, Masked
 from snstat.layers.layer import Layer, one
 from snstat.layers.mask_spread import after_mask
@@ -55,8 +56,10 @@ class Dropout(Layer):
             signal.gap + added,
             masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
         )
-        if not signal.known:  # neither grows less than the mean does
-            after = replace(after, least=signal.least)
+        # No bound falls, and only units that are kept have moments.
+        after = replace(
+            after, least=signal.least, higher=_kept(signal, after, 1.0 / (1.0 - self.rate))
+        )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             slope = slope.kept()
@@ -92,6 +95,21 @@ class Dropout(Layer):
     def mask_shape(self, values: Values) -> tuple[int, ...]:
         """Return the shape of the mask of these values."""
         return values.shape
+
+
+def _kept(before: Signal, after: Signal, more: float) -> Higher | None:
+    """Return the moments beyond the second of units times `more` with probability 1/`more`, else
+    0: E[xⁿ] times `more`ⁿ⁻¹."""
+    higher, mean = before.beyond, before.mean
+    if higher is None:
+        return None
+    square, after_it = diagonal(before.same), diagonal(after.same)
+    third = more**2 * (higher.third + 3.0 * mean * square - 2.0 * mean**3)
+    third += 2.0 * mean**3 - 3.0 * mean * after_it
+    fourth = more**3 * higher.raw_fourth(mean, square)
+    # To cumulants: what raw_fourth adds to the fourth one.
+    apart = Higher(third, 0.0 * third).raw_fourth(mean, after_it)
+    return Higher(third, fourth - apart)
 
 
 def masked(

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.law import OTHER
+from snstat.layers.higher import Higher, pooled
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, equal
@@ -50,8 +51,11 @@ class Flatten(Layer):
             law, fresh = OTHER, fresh | {PLACE}
         mean, same, gap = (float(part.mean()) for part in parts)
         after = Signal.of_one(shape, (mean, same, gap), law, fresh)
-        if not signal.known:
-            after = replace(after, least=signal.least)
+        higher = signal.beyond
+        if higher is not None and law != GAUSSIAN:
+            _, third, fourth = pooled(higher, signal.mean, diagonal(signal.same))
+            higher = Higher(np.array([third]), np.array([fourth]))
+        after = replace(after, least=signal.least, higher=higher)
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             same, gap = (

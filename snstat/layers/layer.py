@@ -36,6 +36,9 @@ class Layer(Settings, ABC):
     second: ClassVar[str] = ""
     # Whether a part of it keeps its size where many units stand for the layer.
     sized: ClassVar[bool] = False
+    # Whether the units of every sample and position have a mean square that follows from nothing
+    # but the layer, as those of a norm do.
+    renews: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Pass, Values
+from snstat.layers.higher import none
 from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import Layer, one
 from snstat.layers.least import Least
@@ -53,10 +54,15 @@ def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray |
     return None if np.any(total <= 0) else np.sqrt(total)
 
 
-def divided(before: Signal, after: Signal, scale: FloatArray) -> Step:
+def divided(before: Signal, after: Signal, scale: FloatArray, *, centred: bool = True) -> Step:
     """Return the step to `after`, in which every unit is divided by `scale` (positions,) and what
-    is subtracted does not move with any one unit."""
+    is subtracted, where they are `centred`, does not move with any one unit."""
     factors = 1.0 / outer(scale, scale, before.same)
+    if before.higher is not None and before.beyond is not None:
+        higher = before.beyond.times(1.0 / scale)
+        if centred and before.mean.any():
+            higher = replace(higher, squares=none)
+        after = replace(after, higher=higher)
     return Step((before,), after, lambda slope: (_weighted(slope, factors),))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.higher import Higher
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.least import Least
 from snstat.layers.no_theory import NO_PAIRS, NoTheory
@@ -42,6 +43,7 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
         signal.law if signal.law in (GAUSSIAN, ZERO) else OTHER,
         signal.fresh,
         signal.least if taps == 1 else Least(),
+        _copied(signal.beyond, sources[0]) if taps == 1 else None,
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
@@ -49,6 +51,18 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
         return (Slope(ahead.back(own.same), ahead.back(own.gap), own.log).of(signal).scaled(1.0),)
 
     return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
+
+
+def _copied(higher: Higher | None, source: Index) -> Higher | None:
+    """Return the moments beyond the second of copies of positions."""
+    if higher is None:
+        return None
+
+    def squares() -> FloatArray | None:
+        found = higher.squares()
+        return None if found is None else found[np.ix_(source, source)]
+
+    return Higher(higher.third[source], higher.fourth[source], squares)
 
 
 class _Pairs:

@@ -29,6 +29,7 @@ class RmsNorm(Norm):
     """
 
     kind: ClassVar[str] = "rms_norm"
+    renews: ClassVar[bool] = True
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
@@ -46,7 +47,7 @@ class RmsNorm(Norm):
             signal.gap / both,
             signal.law.moved(1.0 / float(scale[0])),
         )
-        return divided(signal, after, scale)
+        return divided(signal, after, scale, centred=False)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""

@@ -44,8 +44,12 @@ class Scale(Layer):
             square * signal.gap,
             signal.law.moved(self.factor) if self.factor else ZERO,
         )
-        if not signal.known:
-            after = replace(after, least=signal.least.times(self.factor))
+        higher = signal.beyond
+        after = replace(
+            after,
+            least=signal.least.times(self.factor),
+            higher=None if higher is None else higher.times(self.factor),
+        )
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:  # noqa: ARG002

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.law import OTHER, ROUNDING, Law, nearly
+from snstat.layers.higher import LARGEST_FOURTH, Higher, alike, none
+from snstat.layers.law import GAUSSIAN, OTHER, ROUNDING, Law, nearly
 from snstat.layers.least import Least
 from snstat.layers.shape import Shape
 from snstat.layers.squares import diagonal, followed
@@ -21,6 +22,9 @@ from snstat.layers.squares import diagonal, followed
 # Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
 # has the same place.
 PLACE = object()
+# What differs between samples, or networks, at any width: nothing, products of positions, or even
+# mean squares.
+STILL, PRODUCTS, SQUARES = range(3)
 _NOTHING = Least()
 
 
@@ -35,7 +39,9 @@ class Signal:
     precision. `fresh` are the draws of weights that one unit depends on: units of signals without a
     common draw are independent. A layer that adds signals has to know that, because moments alone
     do not tell E[xy] of two signals. What theory does not know is NaN, each of the moments by
-    itself, and `least` is what is certain of them then.
+    itself, and `least` is what is certain of them then. `higher` are moments beyond the second,
+    None where they are not known or follow from the law. Where E[xx'] are averages over samples or
+    networks that differ at any width, `varies` says in what.
     """
 
     shape: Shape
@@ -45,6 +51,8 @@ class Signal:
     law: Law
     fresh: frozenset[object] = field(default_factory=lambda: frozenset((object(),)))
     least: Least = _NOTHING
+    higher: Higher | None = None
+    varies: int = STILL
 
     def __post_init__(self) -> None:
         """Follow the only pair of one position."""
@@ -74,6 +82,16 @@ class Signal:
         return not math.isnan(self.same.flat[0])
 
     @property
+    def beyond(self) -> Higher | None:
+        """Its moments beyond the second, None where they are not known."""
+        if self.varies == SQUARES or not self.same.max() <= LARGEST_FOURTH:
+            return None
+        found = self.higher
+        if found is None and self.law == GAUSSIAN:
+            found = Higher.gaussian(self.same)
+        return found if found is None or not self.varies else replace(found, squares=none)
+
+    @property
     def bounds(self) -> Least:
         """How small its moments are at least, which is how large they are where they are known."""
         if not self.known:
@@ -88,7 +106,7 @@ class Signal:
         if self.same.ndim == 1 or self.same.size == 1:
             return self
         square, gap = diagonal(self.same), diagonal(self.gap)
-        return Signal(self.shape, self.mean, square, gap, self.law, self.fresh, self.least)
+        return replace(self, same=square, gap=gap)
 
     @property
     def once(self) -> Signal:
@@ -96,7 +114,7 @@ class Signal:
         where no other signal is in reach."""
         places = self.fresh & {PLACE}
         fresh = places | {object()} if self.fresh - places else places
-        return Signal(self.shape, self.mean, self.same, self.gap, self.law, fresh, self.least)
+        return replace(self, fresh=fresh)
 
     def become(self, mean: FloatArray, same: FloatArray, gap: FloatArray, law: Law) -> Signal:
         """Return the signal of the same shape and draws with other moments."""
@@ -105,13 +123,13 @@ class Signal:
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that
         the noise of those that have settled does not move the others."""
-        found = self.become(
-            _held(self.mean, before.mean),
-            _held(self.same, before.same),
-            _held(self.gap, before.gap),
-            self.law.held(before.law),
+        return replace(
+            self,
+            mean=_held(self.mean, before.mean),
+            same=_held(self.same, before.same),
+            gap=_held(self.gap, before.gap),
+            law=self.law.held(before.law),
         )
-        return found if found.known else replace(found, least=self.least)
 
     def repeats(self, before: Signal) -> bool:
         """Return whether this is `before` again, to rounding: the same shape, moments and law."""
@@ -120,7 +138,9 @@ class Signal:
             and equal(self.mean, before.mean)
             and equal(self.same, before.same)
             and equal(self.gap, before.gap)
+            and self.varies == before.varies
             and self.least.repeats(before.least)
+            and alike(self.higher, before.higher, self.same)
         )
 
 

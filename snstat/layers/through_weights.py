@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.higher import Higher
+from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.least import Least
 from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step, floored
-from snstat.layers.squares import outer
+from snstat.layers.squares import diagonal, outer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
+
+# Units that read fewer channels are mixtures of Gaussians, by how large what they read is.
+FEW_CHANNELS = 32
 
 
 def pre_second_moment(weights: Weights, mean: float, second_moment: float) -> float:
@@ -42,8 +46,38 @@ def through(weights: Weights, signal: Signal) -> Step | NoTheory:
         weights.square_gain * signal.gap,
         ZERO if still else GAUSSIAN,
         least=least_after(weights, signal),
+        higher=_higher(weights, signal),
     )
     return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
+
+
+def biased(weights: Weights, higher: Higher) -> Higher:
+    """Return moments beyond the second with those of biases that are not Gaussian."""
+    return higher.plus(weights.bias_excess * weights.bias_std**4)
+
+
+def _higher(weights: Weights, signal: Signal) -> Higher | None:
+    """Return moments beyond the second of pre-activations, None where they are Gaussian.
+
+    Given few x, weights of variance σ² with the fourth cumulant κ σ⁴ make E[z⁴] 3 σ⁴ (Σ x²)² + κ σ⁴
+    Σ x⁴.
+    """
+    if weights.fan_in >= FEW_CHANNELS:  # where biases that are not Gaussian are small
+        return None
+    before, count = signal.beyond, signal.mean.size
+    if before is None or weights.orthogonal or weights.form != PLAIN:
+        return not_known(count)
+    square = diagonal(signal.same)
+    single = before.raw_fourth(signal.mean, square)
+    fourth = 3.0 * (single - square * square) + weights.excess * single
+    fourth = weights.square_gain**2 / weights.fan_in * fourth
+    return biased(weights, Higher(np.zeros(count), fourth))
+
+
+def not_known(count: int) -> Higher:
+    """Return moments beyond the second that are not known, of so many positions."""
+    none = np.full(count, np.nan)
+    return Higher(none, none)
 
 
 def least_after(weights: Weights, signal: Signal, share: float = 1.0) -> Least:

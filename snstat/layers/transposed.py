@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from snstat.layers.higher import Higher
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal, outer
-from snstat.layers.through_weights import least_after
+from snstat.layers.through_weights import FEW_CHANNELS, least_after, not_known
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -30,6 +31,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
     if np.max(same) > LARGEST_SECOND_MOMENT:
         return NoTheory(TOO_LARGE)
     fewest = float(window.spread(np.ones(signal.shape.positions), window.size).min())
+    many = weights.fan_in >= FEW_CHANNELS
     law = GAUSSIAN
     if weights.keeps_silent(silent=signal.law == ZERO):
         law = ZERO
@@ -42,6 +44,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         weights.square_gain * window.spread(gap, window.size),
         law,
         least=least_after(weights, signal, fewest),
+        higher=Higher.gaussian(same) if many else not_known(window.size),
     )
     factor = weights.square_gain * channels / signal.shape.channels
 

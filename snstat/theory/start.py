@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
+from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal
-from snstat.layers.squares import MANY_POSITIONS, MOST_PAIRED
+from snstat.layers.signal import PRODUCTS, SQUARES, STILL, Signal
+from snstat.layers.squares import MANY_POSITIONS, MOST_PAIRED, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.predict import input_gap
@@ -63,17 +66,38 @@ def signal_of(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) ->
     if shape.tokens:
         return _tokens(shape, inputs, pairs=pairs)
     law = ZERO if inputs.silent else OTHER
+    # Of samples that differ in norm, and of data on a grid, moments are averages.
+    varies = SQUARES if inputs.norms is not None or (shape.grid and not inputs.drawn) else STILL
     gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
     if shape.grid and not inputs.drawn:  # moments of data are averages over positions
         gap = math.nan
     square = inputs.second_moment + 0.0 * gap
     if shape.positions == 1:
-        return Signal.of_one(shape, (inputs.mean, square, gap), law)
+        one = Signal.of_one(shape, (inputs.mean, square, gap), law)
+        return replace(one, higher=_of_drawn(inputs, one.mean, one.same), varies=varies)
     mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
     if pairs:  # of drawn inputs, those of different positions are independent
         same = np.diag(same - mean * mean) + np.outer(mean, mean)
         apart = np.diag(apart)
-    return Signal(shape, mean, same, apart, law)
+    higher = _of_drawn(inputs, mean, diagonal(same))
+    return Signal(shape, mean, same, apart, law, higher=higher, varies=varies)
+
+
+def _of_drawn(inputs: InputMoments, mean: FloatArray, square: FloatArray) -> Higher | None:
+    """Return moments beyond the second of inputs that are drawn, from symmetric laws, whose
+    positions are independent; None of data."""
+    if not inputs.drawn or math.isnan(inputs.kurtosis):
+        return None
+    square = square.ravel()
+    fourth = (inputs.kurtosis - 3.0) * (square - mean**2) ** 2
+    higher = Higher(0.0 * fourth, fourth)
+
+    def squares() -> FloatArray:
+        found = np.outer(square, square)
+        np.fill_diagonal(found, higher.raw_fourth(mean, square))
+        return found
+
+    return replace(higher, squares=squares)
 
 
 def _tokens(shape: Shape, inputs: InputMoments, *, pairs: bool) -> Signal:
@@ -85,6 +109,7 @@ def _tokens(shape: Shape, inputs: InputMoments, *, pairs: bool) -> Signal:
         between = 1.0
     mean, one = np.full(count, math.nan), np.ones(count)
     if not pairs or not inputs.drawn:
-        return Signal(shape, mean, one, (1.0 - between) * one, OTHER)
+        return Signal(shape, mean, one, (1.0 - between) * one, OTHER, varies=PRODUCTS)
     same = np.where(np.eye(count, dtype=np.bool_), 1.0, equal)
-    return Signal(shape, mean, same, same - np.where(same == 1.0, between, equal), OTHER)
+    gap = same - np.where(same == 1.0, between, equal)
+    return Signal(shape, mean, same, gap, OTHER, varies=PRODUCTS)

@@ -11,7 +11,8 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import TOLD, ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
-from snstat.layers.law import ZERO
+from snstat.layers.higher import pooled
+from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
@@ -26,7 +27,7 @@ from snstat.theory.fluctuations import input_spread
 from snstat.theory.start import steps_of
 
 # What `Walk` has of the moments of each layer, and to first order.
-_MOMENTS, _SPREADS = 7, 11
+_MOMENTS, _SPREADS = 8, 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +39,8 @@ class Walk:
     positions; `over_units` is the average of the variance at each position. `over_positions` is the
     variance of one unit over the positions of a sample, and `position_cosine` the average cosine of
     two positions of a sample, both NaN where pairs of positions are not followed. `least_position`
-    is E[x²] at the position where it is least, over the average, NaN without positions.
+    is E[x²] at the position where it is least, over the average, NaN without positions. `kurtosis`
+    is that of all units at all positions together.
     `log_gradient` is the natural logarithm of the squared norm of ∂L/∂x over the same at the last
     layer.
 
@@ -61,6 +63,7 @@ class Walk:
     over_positions: FloatArray
     position_cosine: FloatArray
     least_position: FloatArray
+    kurtosis: FloatArray
     log_gradient: FloatArray
     variance: FloatArray
     pair: FloatArray
@@ -107,8 +110,8 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     ends, wide = [*ends_of_signals(network, start, step, inputs)], list[TheoryEnd]()
     _spreads(step.container, step, [first], spreads[:, 1:], (1, wide))
     ends += [*ends_of_gradients(network.input, step, logs, ends), *wide]
-    mean, square, gap, over_units, over_positions, cosine, least = moments
-    of_positions = over_positions, cosine, least
+    mean, square, gap, over_units, over_positions, cosine, least, tails = moments
+    of_positions = over_positions, cosine, least, tails
     columns = mean, square, gap, over_units, *of_positions, logs, *spreads
     return Walk(network.input, *columns, ends=tuple(ends))
 
@@ -223,7 +226,7 @@ def _relative(spread: Spread | NoTheory) -> tuple[float, ...]:
 
 
 def _numbers(signal: Signal) -> tuple[float, ...]:
-    """Return the columns of `Walk` up to `least_position`."""
+    """Return the columns of `Walk` up to `kurtosis`."""
     of_pairs, least = (math.nan, math.nan), math.nan
     if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
         mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
@@ -237,7 +240,20 @@ def _numbers(signal: Signal) -> tuple[float, ...]:
             of_pairs = _of_pairs(signal.same)
     if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
         mean = math.nan
-    return mean, square, gap, max(square - centre, 0.0), *of_pairs, least
+    return mean, square, gap, max(square - centre, 0.0), *of_pairs, least, _kurtosis(signal)
+
+
+def _kurtosis(signal: Signal) -> float:
+    """Return the kurtosis of all units at all positions, NaN where it is not known."""
+    if signal.higher is None and signal.law != GAUSSIAN:
+        return math.nan
+    higher = signal.beyond
+    if higher is None:
+        return math.nan
+    if signal.higher is None and signal.mean.size == 1:
+        return 3.0
+    variance, _, fourth = pooled(higher, signal.mean, diagonal(signal.same))
+    return 3.0 + fourth / variance**2 if variance**2 > 0 else math.nan
 
 
 def _of_pairs(same: FloatArray) -> tuple[float, float]:

@@ -70,7 +70,9 @@ def test_theory_is_within_chance_of_simulation(name):
         beyond = np.abs(np.log(estimate / theory) if column.logarithmic else estimate - theory)
         assert (beyond <= ERRORS * column.stderr[here] + BEYOND * scale).all(), statistic
     assert known >= {"mean", "variance", "second_moment", "variance_over_batch", "cosine", GRADIENT}
-    assert np.isnan(run.statistics["kurtosis"].theory[1:]).all()
+    # Values of a batch that is normed, and activations of them, are not Gaussian.
+    unknown = [2, 3] if name == "batch norm" else []
+    assert np.flatnonzero(np.isnan(run.statistics["kurtosis"].theory)).tolist() == unknown
 
 
 def test_layers_have_the_names_kinds_and_shapes_of_the_file():
