@@ -116,6 +116,8 @@ def test_slicenet_depthwise_units_have_heavy_tails(together, kurtosis):
     # Of Gaussian units of variance a = |w|², with 9 terms: 3 E a²/(E a)². Estimates from 64
     # channels are off by less than a part of 1/64.
     off = abs(run.kurtosis.estimate[first] - kurtosis)
+    assert run.kurtosis.theory[first] == pytest.approx(kurtosis, rel=1e-12)
+    assert np.isfinite(run.kurtosis.theory).all()
     assert off < BEYOND * run.kurtosis.stderr[first] + kurtosis / 64
 
 

@@ -106,19 +106,36 @@ def pair_moments(
     return PairMoments(*found)
 
 
+def row_products(tokens: int, variances: tuple[float, float], covariance: float) -> FloatArray:
+    """Return E ΣAA' of two rows, the first of which reads the first i + 1 of so many `tokens`, and
+    the second one the first j + 1, for j ≥ i, (tokens, tokens); below the diagonal it is 0.
+
+    Tokens that the second row reads alone leave T E ∫∫ N₁₁ N₀₀^(T−1) N₀'^(T'−T) dw dw'. See
+    `pair_moments`.
+    """
+    every = np.arange(1.0, tokens + 1.0)
+    found = np.zeros((tokens, tokens))
+    found[0] = 1.0 / every  # all tokens of the second row are alike
+    if tokens == 1:
+        return found
+    deviations = [math.sqrt(own) for own in variances]
+    total = deviations[0] * deviations[1]
+    cosine = max(-1.0, min(1.0, covariance / total)) if total > 0 else 0.0
+    rows, widths, density = _two(every[1:], deviations, cosine, 2)
+    n00, n11 = ((rows[0][k] * density) @ rows[1][k].T for k in range(2))
+    alone = rows[1][0] @ density
+    more = alone[:, None] ** np.arange(tokens - 1.0) * widths[1][:, None]
+    power = n11
+    for first in range(1, tokens):
+        power = power * n00
+        found[first, first:] = (first + 1.0) * (widths[0] @ power) @ more[:, : tokens - first]
+    return found
+
+
 def _several_of_two(
     tokens: FloatArray, deviations: list[float], cosine: float, *, slopes: bool
 ) -> FloatArray:
-    # Each score is what both have in common and a part of its own.
-    shared = math.sqrt(abs(cosine))
-    z, density = _normal(max(deviations) * shared, tokens, _COARSE)
-    rows, widths = [], []
-    for deviation, sign in zip(deviations, (1.0, math.copysign(1.0, cosine)), strict=True):
-        w, width = _places(tokens, deviation, _COARSE)
-        own = deviation * math.sqrt(1.0 - abs(cosine))
-        at = w[:, None] + sign * deviation * shared * z
-        rows.append(_given_shared(at, own, tokens, 4 if slopes else 2))
-        widths.append(width)
+    rows, widths, density = _two(tokens, deviations, cosine, 4 if slopes else 2)
 
     def n(k: int, other: int) -> FloatArray:
         """Return N_k,other(w, w') of both rows."""
@@ -139,6 +156,24 @@ def _several_of_two(
         for moment, (one, two) in enumerate(parts):
             found[moment, place] = widths[0] @ (alone * one + pairs * two) @ widths[1]
     return found
+
+
+def _two(
+    tokens: FloatArray, deviations: list[float], cosine: float, count: int
+) -> tuple[list[list[FloatArray]], list[FloatArray], FloatArray]:
+    """Return E G_k of each row, `count` arrays (w, z) given what scores of both have in common, the
+    weights of w, and those of z."""
+    # Each score is what both have in common and a part of its own.
+    shared = math.sqrt(abs(cosine))
+    z, density = _normal(max(deviations) * shared, tokens, _COARSE)
+    rows, widths = [], []
+    for deviation, sign in zip(deviations, (1.0, math.copysign(1.0, cosine)), strict=True):
+        w, width = _places(tokens, deviation, _COARSE)
+        own = deviation * math.sqrt(1.0 - abs(cosine))
+        at = w[:, None] + sign * deviation * shared * z
+        rows.append(_given_shared(at, own, tokens, count))
+        widths.append(width)
+    return rows, widths, density
 
 
 def _given_shared(

@@ -50,15 +50,16 @@ class Attention(WeightOptions, Layer):
 
     Theory is that of many channels, an average over networks if heads are few, for tokens that are
     alike: all have E[x²] = q and any two E[xx'] = p, so that nothing depends on their places. For
-    softmax weights A of scores with variance G_q² G_k² q (q − p), E[yy'] = G_v² G_o² (p + (q − p)
-    E ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
+    softmax weights A of scores with variance G_q² G_k² q (q − p), E[yy'] = G_v² G_o² (p + (q − p) E
+    ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
     large ones, so that what tokens have in common stays and the rest is averaged away. Averages
     over queries are taken for the units that a head has, with an error of up to 1e-3 of E ΣAA' if
-    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. After a causal
-    layer each token is followed by itself. Theory is null for other tokens, such as those behind a
-    border of zeros, and where the variance of scores exceeds 16. It is null too where norms of
-    tokens are random at any width, with a relative variance of squares above 1/16: heads are few
-    then, and read few tokens, or drop many.
+    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. A causal layer
+    reads one token more for each, so that two have in common what both read; pairs are followed up
+    to 256 tokens, and its gradients are those of read-outs that are independent for every token.
+    Theory is null for other tokens, such as those behind a border of zeros, and where the variance
+    of scores exceeds 16. It is null too where norms of tokens are random at any width, with a
+    relative variance of squares above 1/16: heads are few then, and read few tokens, or drop many.
     Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 

@@ -1,8 +1,9 @@
 """What heads of causal attention do to second moments of tokens that are alike.
 
-Token i reads i + 1 tokens, so that tokens are no longer alike after it: theory follows each by
-itself. Gradients of different tokens are uncorrelated after it, as those of a read-out of their own
-are. The formulas are those of `attention_moments`, with a number of tokens for every row.
+Token i reads i + 1 tokens, so that tokens are no longer alike after it. Gradients of different
+tokens have to be uncorrelated after it, as those of a read-out of their own are. The formulas are
+those of `attention_moments`, with a number of tokens for every row; of two rows, the tokens that
+both read count: E ΣAA' is 1/(tokens that the later one reads) of tokens that are independent.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.attention_moments import FEW_HEADS, LARGE_SCORES, LARGEST_VARIANCE, Read, parted
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.no_theory import NoTheory
-from snstat.layers.queries import Likeness, Reading, of_pair, of_row
+from snstat.layers.queries import Likeness, Reading, of_pair, of_row, of_unequal
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
 from snstat.layers.squares import MOST_SPREAD, diagonal
+
+# Of more tokens, integrals over all pairs of rows would take seconds.
+MOST_TOKENS = 256
 
 
 def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | NoTheory:
@@ -36,11 +40,14 @@ def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Ste
     if not read.spread(averages, own + masks) <= MOST_SPREAD:
         return NoTheory(FEW_HEADS)
     law = ZERO if inputs[2].law == ZERO else OTHER
-    after = Signal(shape, np.zeros(count), own + masks, gap + masks, law)
+    same, gap = _pairs(read, reading, own + masks, gap + masks)
+    after = Signal(shape, np.zeros(count), same, gap, law)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         slope = slope.of(after)
         same = diagonal(slope.same)
+        if _correlated(slope):
+            return unknown_slopes(slope, inputs)
         one = _pulled(read, reading, same)
         cross = same - diagonal(slope.gap)
         two = one
@@ -51,8 +58,30 @@ def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Ste
             Slope(same, gap, slope.log).scaled(1.0) for same, gap in zip(one, two, strict=True)
         )
 
-    why = "tokens read different numbers of tokens" if count > 1 else ""
+    why = f"pairs of more than {MOST_TOKENS} causal tokens are not followed"
+    why = why if count > MOST_TOKENS else ""
     return Step(tuple(inputs), after, pull, why_pairs=why)
+
+
+def _pairs(
+    read: Read, reading: Reading, own: FloatArray, gap: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return E[oo'] of all pairs of tokens that read, of one sample and what it is more than that
+    of two, from those of each token, (tokens,). Of many tokens these alone are followed."""
+    if len(own) > MOST_TOKENS or len(own) == 1:
+        return own, gap
+    within, (_, far) = read.within, read.apart
+    same = read.values.apart * of_unequal(reading, within) + read.values.other
+    apart = parted(read, reading, within, far, of_unequal)
+    np.fill_diagonal(same, own)
+    np.fill_diagonal(apart, gap)
+    return same, apart
+
+
+def _correlated(slope: Slope) -> bool:
+    """Return whether gradients of different tokens are correlated."""
+    parts = slope.same, slope.gap
+    return any(part.ndim > 1 and (part - np.diag(np.diagonal(part))).any() for part in parts)
 
 
 def _pulled(read: Read, reading: Reading, same: FloatArray) -> tuple[FloatArray, ...]:

@@ -29,8 +29,10 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.queries import (
     Likeness,
     PairAverages,
+    Product,
     Reading,
     RowAverages,
+    of_equal,
     of_pair,
     of_row,
     parting,
@@ -153,20 +155,21 @@ def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step |
     return Step(tuple(inputs), after, pull)
 
 
-def parted(read: Read, reading: Reading, like: Likeness, apart: Likeness) -> FloatArray:
+def parted(
+    read: Read, reading: Reading, like: Likeness, apart: Likeness, product: Product = of_equal
+) -> FloatArray:
     """Return E[oo'] of two tokens of a sample, `like` each other, less that of two samples, which
     are `apart` by so much more, for every number of tokens."""
     values = read.values
     further = Likeness(like.queries - apart.queries, like.keys - apart.keys)
-    product = of_pair(reading, further, slopes=False).product
+    beyond = product(reading, further)
     if max(apart) < APART:
-        lost = parting(reading, like, apart)
-        return values.apart * lost + values.apart_gap * product + values.other_gap
-    whole = of_row(reading).square
-    if like.queries < 1.0:
-        whole = of_pair(reading, like, slopes=False).product
+        lost = parting(reading, like, apart, product)
+        return values.apart * lost + values.apart_gap * beyond + values.other_gap
+    equal = product is of_equal and like.queries >= 1.0
+    whole = of_row(reading).square if equal else product(reading, like)
     # Exactly all of it where samples have nothing in common.
-    two = (values.apart - values.apart_gap) * product + (values.other - values.other_gap)
+    two = (values.apart - values.apart_gap) * beyond + (values.other - values.other_gap)
     return values.apart * whole + values.other - two
 
 

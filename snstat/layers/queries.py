@@ -9,14 +9,20 @@ heads; d may be any number.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.gaussian.softmax import PairMoments, RowMoments, pair_moments, row_moments
+from snstat.gaussian.softmax import (
+    PairMoments,
+    RowMoments,
+    pair_moments,
+    row_moments,
+    row_products,
+)
 
 # Nodes for the squared norm of one query, and for those of two queries where heads have few units
 # or many: integrands bend less over the narrower distribution. Two queries are exact to about 1e-5
@@ -114,18 +120,48 @@ def of_pair(reading: Reading, like: Likeness, *, slopes: bool) -> PairAverages:
     return found
 
 
-def parting(reading: Reading, like: Likeness, apart: Likeness) -> FloatArray:
+# E ΣAA' of two rows that are so alike.
+Product = Callable[[Reading, Likeness], FloatArray]
+
+
+def of_equal(reading: Reading, like: Likeness) -> FloatArray:
+    """Return E ΣAA' of two rows that read equally many tokens, for every number of them."""
+    return of_pair(reading, like, slopes=False).product
+
+
+@lru_cache(maxsize=64)
+def of_unequal(reading: Reading, like: Likeness) -> FloatArray:
+    """Return E ΣAA' of rows that read the first tokens, each its own number of them, `reading` has
+    1, 2, and so on, (rows, rows)."""
+    count = len(reading.tokens)
+    total = np.zeros((count, count))
+    if like.keys == 0:
+        every = np.arange(1.0, count + 1.0)
+        later: FloatArray = np.maximum.outer(every, every)
+        return 1.0 / later
+    for own in _wishart(reading.units, like.queries, _nodes(reading)):
+        one, other = (max(reading.variance * part, 0.0) for part in (own.one, own.other))
+        both = like.keys * reading.variance * own.both
+        # The factor of Bartlett is not symmetric in the two queries, and neither are its nodes.
+        total += 0.5 * own.weight * row_products(count, (one, other), both)
+        total += 0.5 * own.weight * row_products(count, (other, one), both)
+    found: FloatArray = np.triu(total) + np.triu(total, 1).T
+    return found
+
+
+def parting(
+    reading: Reading, like: Likeness, apart: Likeness, product: Product = of_equal
+) -> FloatArray:
     """Return E ΣAA' of two rows of one sample less that of rows that are `apart` by so much more,
     for every number of tokens, with the relative precision of what they are apart by."""
     most = max(apart)
     if most <= 0:
-        return np.zeros(len(reading.tokens))
+        return np.zeros_like(product(reading, like))
     shrunk = max(1.0, _LEAST / most)
     further = Likeness(
         max(-1.0, like.queries - shrunk * apart.queries), like.keys - shrunk * apart.keys
     )
-    both = (of_pair(reading, own, slopes=False).product for own in (like, further))
-    one, other = both
+    one, other = (product(reading, own) for own in (like, further))
     return (one - other) / shrunk
 
 

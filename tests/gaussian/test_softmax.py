@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from snstat.gaussian.softmax import pair_moments, row_moments
+from snstat.gaussian.softmax import pair_moments, row_moments, row_products
 
 VARIANCES = (0.01, 0.5, 2.0, 9.0, 30.0)
 SAMPLES = 200_000
@@ -148,3 +148,24 @@ def test_numbers_of_tokens_are_independent_of_those_beside_them():
         pair = pair_moments(one(count), (2.0, 1.0), 0.7, slopes=True)
         for own, all_of_them in zip((*alone, *pair), (*together, *both), strict=True):
             assert own[0] == pytest.approx(all_of_them[place], rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize("covariance", [0.0, 0.5, -0.7])
+def test_rows_that_read_different_numbers_of_tokens(covariance):
+    """Against draws, within 5 standard errors, and where both read as many, against those."""
+    variances = 1.2, 0.7
+    root = np.linalg.cholesky([[1.2, covariance], [covariance, 0.7]])
+    scores = np.random.default_rng(4).normal(size=(SAMPLES, 5, 2)) @ root.T
+    found = row_products(5, variances, covariance)
+    assert not np.tril(found, -1).any()
+    for first, second in zip(*np.triu_indices(5), strict=True):
+        rows = []
+        for count, row in ((first, 0), (second, 1)):
+            weights = np.exp(scores[:, : count + 1, row])
+            rows.append(weights / weights.sum(1, keepdims=True))
+        product = (rows[0] * rows[1][:, : first + 1]).sum(1)
+        error = 5.0 * product.std() / math.sqrt(SAMPLES)
+        assert abs(product.mean() - found[first, second]) <= error + 1e-12
+        if first == second:
+            alike = pair_moments(one(first + 1), variances, covariance, slopes=False).product
+            assert found[first, first] == pytest.approx(alike[0], rel=1e-9)

@@ -96,7 +96,7 @@ def compared(keys, memory, gradient, comparisons):
             draw = PlainDraw((seed, trial))
             found = layer.sample(inputs, draw)
             slope = values(draw.random, width, TOKENS, gradient, exact=False)
-            row = [*products(found.values, alone=causal)]
+            row = [*products(found.values)]
             for back in found.pull(slope):
                 row += products(back)
             rows.append(np.concatenate([np.ravel(of(part)) for part in row]))
@@ -120,7 +120,7 @@ CASES = {
     "uniform": ({"init": "torch_default", "weight_gain": 1.2}, False, GRADIENT),
 }
 # Two numbers for one sample and for two, of values and gradients; causally those of all pairs.
-COMPARISONS = 5 * 8 + 12 + 2 * (2 * TOKENS + 2 * TOKENS**2)
+COMPARISONS = 5 * 8 + 12 + 2 * (2 * TOKENS**2 + 2 * TOKENS**2)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -227,11 +227,21 @@ def test_causal_tokens_read_more_and_more():
     layer = Attention(heads=4, causal=True)
     step = layer.moments([signal(64, 5, (1.5, 0.0, 0.0, 0.0))], 2)
     after = step.signal
-    assert after.same.shape == after.gap.shape == (5,)
-    assert after.same[0] == pytest.approx(1.5, rel=1e-12)
-    assert np.all(np.diff(after.same) < 0.0)
+    own = np.diagonal(after.same)
+    assert own[0] == pytest.approx(1.5, rel=1e-12)
+    assert np.all(np.diff(own) < 0.0)
+    np.testing.assert_array_equal(np.diagonal(after.gap), own)
+    # Tokens i and j have the first min(i, j) + 1 values in common.
+    later = np.maximum.outer(*[np.arange(1.0, 6.0)] * 2)
+    apart = ~np.eye(5, dtype=bool)
+    many = Attention(heads=1, causal=True)
+    wide = many.moments([signal(2**18, 5, (1.5, 0.0, 0.0, 0.0))], 2).signal
+    np.testing.assert_allclose(wide.same[apart], (1.5 / later)[apart], rtol=1e-4)
     alone = Attention(heads=4).moments([signal(64, 3, (1.5, 0.0, 0.0, 0.0))], 2).signal
-    assert after.same[2] == pytest.approx(alone.same[0, 0], rel=1e-6)
+    assert own[2] == pytest.approx(alone.same[0, 0], rel=1e-6)
+    # Those of read-outs that tokens share are not known.
+    (lost,) = step.pull(Slope(np.ones((5, 5)), np.ones((5, 5))))
+    assert np.isnan(lost.same).all()
     one = np.zeros(5)
     one[2] = 1.0
     (back,) = step.pull(Slope(one, one))

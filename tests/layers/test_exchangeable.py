@@ -95,6 +95,9 @@ def test_theory_of_a_network_ends_where_tokens_differ():
         known = np.isfinite(found.second_moment)
         assert found.second_moment.size == 15
         # Two residuals of three and four layers, twice.
+        # Pairs of tokens are followed through the first attention, and up to the second one.
+        assert np.isfinite(found.position_cosine[2:9]).all()
+        assert np.isfinite(found.position_cosine[9:]).all() != causal
         # A norm restores E[x²] of the branch behind it, and its own is not told.
         assert list(np.flatnonzero(~known)) == ([9, 10, 11, 14] if causal else [])
         apart = np.isfinite(found.gap)
