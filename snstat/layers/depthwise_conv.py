@@ -39,11 +39,12 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
     reads: the fan-in is k, and the biases of init torch_default do not vanish with width. E[zz'] is
     that of a convolution, G²/k Σ_Δ E[x_(su+rΔ) x'_(sv+rΔ)] + b², and gradients go back by the
     adjoint times `multiplier`; both are averages over many channels. But z is a sum of only k
-    products, so it is not Gaussian: after Gaussian x at independent positions its kurtosis is
-    3(1 + 2/k), and in general, with weights of variance σ², E[z⁴] = 3 σ⁴ Σ E[x_Δ² x_Δ'²] over pairs
-    of taps, as far as theory knows these. So theory of an activation is null, in this layer or after it, but for the identity.
-    It goes on through a layer that mixes channels (dense, conv), whose pre-activations are Gaussian
-    again. It is null for standardized weights, whose sum of 0 needs pairs of positions.
+    products, so it is not Gaussian: after Gaussian x at independent positions its kurtosis is 3(1 +
+    2/k), and in general, with weights of variance σ², E[z⁴] = 3 σ⁴ Σ E[x_Δ² x_Δ'²] over pairs of
+    taps, as far as theory knows these. So theory of an activation is null, in this layer or after
+    it, but for the identity. It goes on through a layer that mixes channels (dense, conv), whose
+    pre-activations are Gaussian again. It is null for standardized weights, whose sum of 0 needs
+    pairs of positions.
     Source: arXiv:1610.02357.
     """
 
