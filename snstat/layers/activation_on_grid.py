@@ -117,7 +117,12 @@ class _Pairs:
 
     def __init__(self, function: Function, signal: Signal) -> None:
         self.function, self.q = function, np.diagonal(signal.same)
-        self.same, self.crossed = signal.same, signal.same - signal.gap
+        self.signal, self.same = signal, signal.same
+
+    @property
+    def crossed(self) -> FloatArray:
+        """E[z_u z'_v] of two samples, made anew: as many numbers as `same` has are not kept."""
+        return self.signal.same - self.signal.gap
 
     def after(self, total: FloatArray, gap: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return E[φ_u φ_v] and what it is more than that of two samples, both (P, P), from those

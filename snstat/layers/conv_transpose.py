@@ -134,7 +134,7 @@ class ConvTranspose(WeightOptions, Weighted):
         """See Layer. A weight is used once for each position before, which are fewer than those
         after: the average over these of E[φ'²] times the share of all taps that meet there."""
         weights, over = self.at(shape), self.window(shape)
-        met = over.spread(np.ones(over.positions), over.size)
+        met = over.spread(np.ones(over.positions))
         counts, times = np.unique(met, return_counts=True)
         total = 0.0
         put = pre_second_moment(_matrix(weights), mean, second_moment)

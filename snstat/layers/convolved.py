@@ -44,14 +44,11 @@ def convolved(
         higher=_mixed(weights, window, signal) if read < FEW_CHANNELS else None,
     )
     factor = weights.square_gain * channels / (signal.shape.channels * window.taps)
-    positions = signal.shape.positions
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        own = slope.independent()
-        same, apart = (
-            window.spread(followed(part, signal.same), positions) for part in (own.same, own.gap)
+        return (
+            slope.moved(lambda part: window.spread(followed(part, signal.same))).scaled(factor),
         )
-        return (Slope(same, apart, own.log).scaled(factor),)
 
     return Step((signal,), after, pull)
 

@@ -82,9 +82,7 @@ class PixelShuffle(Layer):
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
-            own = slope.of(after).independent()
-            same, gap = moved.back(own.same), moved.back(own.gap)
-            return (Slope(same, gap, own.log).of(signal).scaled(1.0),)
+            return (slope.of(after).moved(moved.back).of(signal).scaled(1.0),)
 
         return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
 

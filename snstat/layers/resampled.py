@@ -47,8 +47,7 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        own = slope.of(after).independent()
-        return (Slope(ahead.back(own.same), ahead.back(own.gap), own.log).of(signal).scaled(1.0),)
+        return (slope.of(after).moved(ahead.back).of(signal).scaled(1.0),)
 
     return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
 

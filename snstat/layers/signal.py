@@ -185,22 +185,29 @@ class Slope:
             return Slope(nothing, nothing, self.log)
         size = float(np.abs(self.same).max()) if self.same.size > 1 else abs(self.same.item())
         if not 0 < size * factor < math.inf:
+            found = self.moved(lambda part: part * factor)
             extra = self.excess * factor, self.excess_of_two * factor
-            return Slope(self.same * factor, self.gap * factor, self.log, *extra)
-        log = self.log + math.log(size * factor)
+            return Slope(found.same, found.gap, self.log, *extra)
+        found = self.moved(lambda part: part / size)
         extra = self.excess / size, self.excess_of_two / size
-        return Slope(self.same / size, self.gap / size, log, *extra)
+        return Slope(found.same, found.gap, self.log + math.log(size * factor), *extra)
 
     def weighted(self, factors: FloatArray) -> Slope:
         """Return these moments times `factors` (P, P), those of every two positions."""
-        one = float(factors.flat[0])
+        found, one = self.moved(lambda part: part * factors), float(factors.flat[0])
         extra = one * self.excess, one * self.excess_of_two
-        return Slope(self.same * factors, self.gap * factors, self.log, *extra)
+        return Slope(found.same, found.gap, self.log, *extra)
 
     def kept(self) -> Slope:
         """Return the moments of units that dropout before an activation keeps."""
         gap = self.gap + (self.excess - self.excess_of_two)
         return Slope(self.same + self.excess, gap, self.log)
+
+    def moved(self, by: Callable[[FloatArray], FloatArray]) -> Slope:
+        """Return what `by` makes of these moments, without excess: once where they are the same
+        array, as large ones are of gradients that are uncorrelated between samples."""
+        same = by(self.same)
+        return Slope(same, same if self.gap is self.same else by(self.gap), self.log)
 
     def independent(self) -> Slope:
         """Return the moments without excess."""
@@ -218,7 +225,8 @@ class Slope:
     def _followed(self, like: FloatArray) -> Slope:
         if self.same.ndim == like.ndim:
             return self
-        return replace(self, same=followed(self.same, like), gap=followed(self.gap, like))
+        found = self.moved(lambda part: followed(part, like))
+        return replace(self, same=found.same, gap=found.gap)
 
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""

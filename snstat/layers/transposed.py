@@ -27,10 +27,10 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         seen = floored(seen - outer(signal.mean, signal.mean, seen))
     if window.size > MOST_PAIRED:
         seen, gap = diagonal(seen), diagonal(gap)
-    same = weights.pre_second_moment(window.spread(seen, window.size))
+    same = weights.pre_second_moment(window.spread(seen))
     if np.max(same) > LARGEST_SECOND_MOMENT:
         return NoTheory(TOO_LARGE)
-    fewest = float(window.spread(np.ones(signal.shape.positions), window.size).min())
+    fewest = float(window.spread(np.ones(signal.shape.positions)).min())
     many = weights.fan_in >= FEW_CHANNELS
     law = GAUSSIAN
     if weights.keeps_silent(silent=signal.law == ZERO):
@@ -41,7 +41,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         Shape(channels, tuple(axis.size for axis in window.axes)),
         np.zeros(window.size),
         same,
-        weights.square_gain * window.spread(gap, window.size),
+        weights.square_gain * window.spread(gap),
         law,
         least=least_after(weights, signal, fewest),
         higher=Higher.gaussian(same) if many else not_known(window.size),
@@ -49,8 +49,6 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
     factor = weights.square_gain * channels / signal.shape.channels
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        own = slope.of(after).independent()
-        same, apart = window.summed(own.same), window.summed(own.gap)
-        return (Slope(same, apart, own.log).of(signal).scaled(factor),)
+        return (slope.of(after).moved(window.summed).of(signal).scaled(factor),)
 
     return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.arrays import Values
+from snstat.layers.window_pairs import spread_pairs, summed_pairs
 
 SAME, VALID, CIRCULAR, CAUSAL = "same", "valid", "circular", "causal"
 PADDINGS = (SAME, VALID, CIRCULAR, CAUSAL)
@@ -126,23 +127,20 @@ class Window:
     def summed(self, products: FloatArray) -> FloatArray:
         """Return the sum over all taps of moments before the window, (P, P) of pairs of positions
         or (P,) of positions by themselves; both of a pair have the same tap."""
-        whole = np.pad(products, [(0, 1)] * products.ndim)  # 0 at NOWHERE
-        if products.ndim == 1:
-            once: FloatArray = whole[self.sources].sum(axis=0)
-            return once
-        total = np.zeros((self.sources.shape[1],) * 2)
-        for tap in self.sources:
-            total += whole[np.ix_(tap, tap)]
-        return total
+        if products.ndim > 1:
+            return summed_pairs(self.axes, products)
+        whole = np.append(products, 0.0)  # at NOWHERE
+        found: FloatArray = whole[self.sources].sum(axis=0)
+        return found
 
-    def spread(self, products: FloatArray, before: int) -> FloatArray:
-        """Return the adjoint of `summed`, for `before` positions before the window."""
-        whole = np.zeros((before + 1,) * products.ndim)
+    def spread(self, products: FloatArray) -> FloatArray:
+        """Return the adjoint of `summed`."""
+        if products.ndim > 1:
+            return spread_pairs(self.axes, products)
+        whole = np.zeros(self.size + 1)
         for tap in self.sources:
-            # A tap takes no position twice, but for NOWHERE, which is dropped.
-            place = tap if products.ndim == 1 else np.ix_(tap, tap)
-            whole[place] += products
-        return whole[(slice(-1),) * products.ndim]
+            whole[tap] += products  # no position twice, but for NOWHERE, which is dropped
+        return whole[:-1]
 
     def parts(self, values: Values) -> Iterator[Values]:
         """Yield what each tap takes of `values` (channels, batch, *grid): (channels, batch, *grid
