@@ -19,7 +19,7 @@ from snstat.cli.options import (
     output_options,
     refuse_others,
 )
-from snstat.cli.output import STDOUT, render, text_output, wrote
+from snstat.cli.output import STDOUT, notice, render, text_output, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.propagate import traced_pieces
 from snstat.cli.variants import variants
@@ -137,6 +137,7 @@ def _shares(
     from snstat.experiment.plans import plan_again
     from snstat.experiment.positions import declared, position_shares
 
+    _announce(network)
     plan = declared(network, batch) if run is None else plan_again(run)
     return position_shares(plan, numbers).shares
 
@@ -147,7 +148,8 @@ def _ends(
     """Return where theory ends, None where it is not to be told: of a saved run, what it says."""
     from snstat.experiment.plans import plan_again
     from snstat.experiment.positions import declared
-    from snstat.experiment.theory_ends import takes_time, theory_ends
+    from snstat.experiment.theory_ends import theory_ends
+    from snstat.experiment.theory_room import takes_time
 
     if theory is False or network.uniform() is not None:
         return None
@@ -155,7 +157,19 @@ def _ends(
         return run.theory_ends
     if theory is None and takes_time(network):
         return None
+    _announce(network)
     return theory_ends(declared(network, batch) if run is None else plan_again(run))
+
+
+def _announce(network: Network) -> None:
+    """Say what theory of very many pairs of positions takes. Raises InvalidValueError for more
+    memory than there is."""
+    from snstat.experiment.theory_room import theory_bytes, theory_takes
+    from snstat.limits import require_memory
+
+    require_memory(theory_bytes(network), "use a smaller grid")
+    if words := theory_takes(network):
+        notice(words)
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

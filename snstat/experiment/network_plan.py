@@ -22,6 +22,7 @@ from snstat.experiment.record import (
     simulation_of,
 )
 from snstat.experiment.source import source_of, tokens_of
+from snstat.experiment.theory_room import theory_bytes, theory_takes
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
@@ -120,7 +121,10 @@ class NetworkPlan:
         )
         if self.given is not None:
             needed += self.given.bytes(self.dtype)
-        return needed, where
+        pairs = theory_bytes(self.network)
+        if pairs > needed:
+            where = "theory of pairs of positions takes most of it: use a smaller grid"
+        return needed + pairs, where
 
     @property
     def depth(self) -> int:
@@ -182,9 +186,12 @@ class NetworkPlan:
         return replace(found, infinite_width=self.population.units)
 
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
-        """Prepare the kernels; see `compile_kernels`."""
+        """Prepare the kernels, see `compile_kernels`; say what theory takes where that is much."""
         from snstat.experiment.warmup import compile_network_kernels
 
+        words = theory_takes(self.network)
+        if notice is not None and words:
+            notice(words)
         compile_network_kernels(
             self.dtype,
             self.sampler,

@@ -5,19 +5,7 @@ from __future__ import annotations
 from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.network_theory import predicted_statistics
 from snstat.experiment.plans import AnyPlan
-from snstat.network.network import Network
 from snstat.results.theory_end import TheoryEnd
-
-# So many pairs of positions, in all layers together, are followed in about a second.
-QUICK_PAIRS = 2**22
-
-
-def takes_time(network: Network) -> bool:
-    """Return whether theory of a network may take more than moments: of very many layers, or of
-    very many pairs of positions."""
-    from snstat.theory.start import MOST_COUNTED, pairs_of
-
-    return network.depth > MOST_COUNTED or pairs_of(network) > QUICK_PAIRS
 
 
 def theory_ends(plan: AnyPlan) -> tuple[TheoryEnd, ...]:

@@ -23,7 +23,8 @@ from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.transposed import transposed
 from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
-from snstat.layers.window import VALID, Window, window
+from snstat.layers.window import Window, window
+from snstat.layers.window_axis import VALID
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole

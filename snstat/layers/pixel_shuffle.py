@@ -18,7 +18,7 @@ from snstat.layers.no_theory import BY_PLACE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step
 from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal
-from snstat.layers.window import Index
+from snstat.layers.window_axis import Index
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.values.option import option
 from snstat.values.sizes import Sizes, of_axes

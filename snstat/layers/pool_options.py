@@ -6,7 +6,8 @@ from dataclasses import MISSING, dataclass
 
 from snstat.errors import InvalidValueError
 from snstat.layers.shape import Shape
-from snstat.layers.window import VALID, Window, window
+from snstat.layers.window import Window, window
+from snstat.layers.window_axis import VALID
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.values.option import Settings, option
 from snstat.values.sizes import Sizes, of_axes

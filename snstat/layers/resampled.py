@@ -14,7 +14,7 @@ from snstat.layers.no_theory import NO_PAIRS, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal
-from snstat.layers.window import Index
+from snstat.layers.window_axis import Index
 
 
 def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:

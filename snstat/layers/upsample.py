@@ -15,7 +15,7 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.resampled import resampled
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
-from snstat.layers.window import Index
+from snstat.layers.window_axis import Index
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.values.option import option
 from snstat.values.sizes import Sizes, of_axes

@@ -6,7 +6,8 @@ from dataclasses import MISSING, dataclass
 
 from snstat.errors import InvalidValueError
 from snstat.layers.shape import Shape
-from snstat.layers.window import CAUSAL, PADDINGS, SAME, Window, window
+from snstat.layers.window import Window, window
+from snstat.layers.window_axis import CAUSAL, PADDINGS, SAME
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Name
 from snstat.values.option import Settings, option

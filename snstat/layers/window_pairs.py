@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-
-if TYPE_CHECKING:
-    from snstat.layers.window import Axis
+from snstat.layers.window_axis import Axis
 
 
 def summed_pairs(axes: Sequence[Axis], products: FloatArray) -> FloatArray:

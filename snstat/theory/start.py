@@ -18,8 +18,7 @@ from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.predict import input_gap
 
-# Pairs of positions that are followed in all layers together, at about 50 bytes each: always, and
-# where a layer needs them.
+# Pairs of positions that are followed in all layers together: always, and where a layer needs them.
 FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
 # Of more layers than these, all are taken to have the grid of the input.
 MOST_COUNTED = 10_000
@@ -40,7 +39,7 @@ def why_no_pairs(network: Network) -> str:
 
 def pairs_of(network: Network) -> int:
     """Return how many pairs of positions are followed in all layers together."""
-    return 0 if why_no_pairs(network) else _pairs(network, FEW_PAIRS)
+    return 0 if not network.input.grid or why_no_pairs(network) else _pairs(network, 0)
 
 
 def _pairs(network: Network, few: int) -> int:

@@ -12,7 +12,7 @@ from snstat.errors import InvalidValueError
 from snstat.layers.conv import Conv
 from snstat.layers.patches import by_patches
 from snstat.layers.shape import Shape
-from snstat.layers.window import CAUSAL, PADDINGS
+from snstat.layers.window_axis import CAUSAL, PADDINGS
 
 BATCH = 5
 SIZES = (

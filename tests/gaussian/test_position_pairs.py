@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
+from snstat.gaussian import position_pairs
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.position_pairs import LARGEST_ERROR, products, slope_products
 
@@ -109,3 +110,26 @@ def test_silent_positions_have_the_products_of_zero():
     assert np.isnan(found[1]).all()  # not the square of 2
     found = products(resolve("sigmoid"), sizes[:1], covariance[:1, :1], np.array([0.25]))
     assert found[0, 0] == pytest.approx(0.25, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_tiles_of_pairs_are_those_of_all_pairs_at_once(name, monkeypatch):
+    """Tiles of two positions, the last of one, against one tile. Both round alike but for the
+    order of the last term."""
+    activation, random = resolve(name), np.random.default_rng(3)
+    root = random.normal(size=(7, 9))
+    covariance = root @ root.T / 9.0
+    q = np.diagonal(covariance).copy()
+    found = []
+    for tile in (256, 2):
+        monkeypatch.setattr(position_pairs, "_TILE", tile)
+        squares = {}
+        for each, function in ((products, "function"), (slope_products, "derivative")):
+            nodes, weight = split(np.zeros(1))
+            own = getattr(activation, function)(np.sqrt(q)[:, None] * nodes)
+            squares[function] = own**2 @ weight
+            found.append(each(activation, q, covariance, squares[function]))
+    for one, other in zip(found[:2], found[2:], strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(other, one, rtol=1e-14, atol=1e-15)
+        np.testing.assert_array_equal(other, other.T)

@@ -19,7 +19,7 @@ from snstat.layers.law import OTHER
 from snstat.layers.patches import by_patches
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
-from snstat.layers.window import CAUSAL, CIRCULAR, PADDINGS, VALID
+from snstat.layers.window_axis import CAUSAL, CIRCULAR, PADDINGS, VALID
 from tests.layers.plain_theory import compared_alone
 
 GRIDS = [(7,), (6, 5)]

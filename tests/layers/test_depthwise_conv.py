@@ -19,7 +19,7 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.separable_conv import SeparableConv
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
-from snstat.layers.window import CAUSAL, PADDINGS
+from snstat.layers.window_axis import CAUSAL, PADDINGS
 from tests.layers.plain_draw import PlainDraw
 from tests.layers.plain_theory import compared_alone
 from tests.layers.test_conv import GRIDS, SIZES, plain

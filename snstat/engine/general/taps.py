@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from snstat.engine.kernels.patches import Taps
-from snstat.layers.window import NOWHERE, Window
+from snstat.layers.window import Window
+from snstat.layers.window_axis import NOWHERE
 
 
 @lru_cache(maxsize=256)
