@@ -39,7 +39,7 @@ class MaxPool(PoolOptions, Layer):
         signal = one(inputs)
         square, _, mean = signal.bounds
         least = Least.of(0.5 * square if signal.law == GAUSSIAN else 0.0, 0.0, mean)
-        why = "a maximum is no function of second moments"
+        why = "the law of a maximum is not one of a few moments"
         return unknown(self.shape([signal.shape]), inputs, why, least)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002

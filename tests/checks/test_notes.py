@@ -29,9 +29,9 @@ def test_notes_say_each_reason_why_theory_ends_once():
     found = snstat.check(read, batch=2, trials=2)
     ends = [note for note in found.notes if note.startswith("no theory")]
     signal = (
-        "no theory from layer 2 (pool, max_pool) on: a maximum is no function of second moments;"
-        " from layer 3 (2, instance_norm): a channel of one sample has too few values for its"
-        " variance to be a number; measured values are judged"
+        "no theory from layer 2 (pool, max_pool) on: the law of a maximum is not one of a few"
+        " moments; from layer 3 (2, instance_norm): a channel of one sample has too few values for"
+        " its variance to be a number; measured values are judged"
     )
     assert ends == [signal, "no theory of pairs of positions: no layer needs so many pairs"]
     unknown = "theory does not know the gradients; use --backward"

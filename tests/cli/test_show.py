@@ -195,7 +195,7 @@ size = 3
 kind = "flatten"
 """
 ENDS = [
-    {"of": "signal", "layer": 2, "reason": "a maximum is no function of second moments"},
+    {"of": "signal", "layer": 2, "reason": "the law of a maximum is not one of a few moments"},
     {"of": "gradient", "layer": 1, "reason": "theory of the signal ends at layer 2"},
     {"of": "width", "layer": 1, "reason": "first order in 1/width is not derived on grids"},
     {
@@ -205,8 +205,8 @@ ENDS = [
     },
 ]
 WORDS = """\
-No theory from layer 2 (1, max_pool) on: a maximum is no function of second
-moments.
+No theory from layer 2 (1, max_pool) on: the law of a maximum is not one of a
+few moments.
 No theory of gradients up to layer 1 (0, conv): theory of the signal ends at
 layer 2.
 No theory of finite width: first order in 1/width is not derived on grids.

@@ -185,7 +185,7 @@ WILD = Network(1, chain(Dense(1, "sine:30", weight_gain=3.0), Dense(1)))
         (Network(64, chain(BatchNorm())), OF_SIGNAL, 1, "it follows values that are not Gaussian"),
         (Network(64, chain(*NORMED)), OF_GRADIENT, 1, "of 3 samples or fewer"),
         (Network(64, chain(*NARROW)), OF_SIGNAL, 2, "theory needs 32 channels a group"),
-        (POOLED, OF_SIGNAL, 2, "a maximum is no function of second moments"),
+        (POOLED, OF_SIGNAL, 2, "the law of a maximum is not one of a few moments"),
         (POOLED, OF_GRADIENT, 1, "theory of the signal ends at layer 2"),
         (LONG, OF_PAIRS, 0, MANY),
         (LONG, OF_SIGNAL, 2, "pairs of positions are not followed"),
