@@ -236,7 +236,8 @@ def test_checks_judge_what_comes_after_the_tokens(capsys, tmp_path, file, tokens
     code, out, err = called(capsys, "check", file, *SIZES, *more)
     assert (code, err) == (0, "")
     assert out.startswith("passed small: stable")
-    assert "no theory" not in out
+    assert "no theory from" not in out
+    assert ("no theory of two samples: how often tokens of data" in out) == data
     assert "SN301 not judged" not in out
     saved = str(tmp_path / "run.json")
     assert called(capsys, "propagate", file, *SIZES, *more, "-o", saved)[0] == 0
