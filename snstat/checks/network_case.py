@@ -35,7 +35,7 @@ from snstat.results import (
     InputMoments,
     Outlook,
 )
-from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL
+from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL, OF_SIZE
 from snstat.theory.ends import told
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
@@ -47,7 +47,7 @@ from snstat.theory.saturation import resting_fraction
 from snstat.theory.weight_gradients import weight_gradients
 
 # Where theory ends that notes say. Rules say what they do not know of gradients.
-SAID = (OF_SIGNAL, OF_SAMPLES, OF_PAIRS)
+SAID = (OF_SIGNAL, OF_SIZE, OF_SAMPLES, OF_PAIRS)
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
@@ -246,7 +246,7 @@ class NetworkCase(Case):
             words = [f"from {self._place(first.layer)}{more}: {first.reason}"]
             words += [f"from {self._place(end.layer)}: {end.reason}" for end in others]
             yield f"{NO_THEORY} {'; '.join(words)}; measured values are judged"
-        for end in (*of[OF_SAMPLES], *of[OF_PAIRS]):
+        for end in (*of[OF_SIZE], *of[OF_SAMPLES], *of[OF_PAIRS]):
             yield end.words(self._place(end.layer))
 
     def _place(self, layer: int) -> str:

@@ -8,8 +8,9 @@ from snstat.results.base import Record
 from snstat.results.check import NO_THEORY
 
 # What theory may end of: see `TheoryEnd`.
-OF_SIGNAL, OF_SAMPLES, OF_PAIRS, OF_GRADIENT, OF_WIDTH, OF_UNITS = ENDS_OF = (
+OF_SIGNAL, OF_SIZE, OF_SAMPLES, OF_PAIRS, OF_GRADIENT, OF_WIDTH, OF_UNITS = ENDS_OF = (
     "signal",
+    "size",
     "samples",
     "positions",
     "gradient",
@@ -19,6 +20,7 @@ OF_SIGNAL, OF_SAMPLES, OF_PAIRS, OF_GRADIENT, OF_WIDTH, OF_UNITS = ENDS_OF = (
 
 # What that is called in words.
 WHAT = {
+    OF_SIZE: "mean, variance and cosine",
     OF_SAMPLES: "two samples",
     OF_PAIRS: "pairs of positions",
     OF_GRADIENT: "gradients",
@@ -33,7 +35,8 @@ LAST_OF_START = 1
 class TheoryEnd(Record):
     """A layer at which theory of a network ends, and the `reason` in a few words.
 
-    `of` says of what: "signal" of all statistics, "samples" of `cosine` and
+    `of` says of what: "signal" of all statistics, "size" of those that divide by the second moment
+    or subtract from it (`mean`, `variance`, `cosine`), "samples" of `cosine` and
     `variance_over_batch`, "positions" of `position_cosine` and `variance_over_positions`, "units"
     of `kurtosis`, `dead_fraction`, `saturated_fraction` and `zero_samples`: their theory is null
     from `layer` on, as far as what follows starts from there. "gradient": it is null up to `layer`.

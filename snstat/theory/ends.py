@@ -18,6 +18,7 @@ from snstat.results.theory_end import (
     OF_PAIRS,
     OF_SAMPLES,
     OF_SIGNAL,
+    OF_SIZE,
     OF_UNITS,
     OF_WIDTH,
     TheoryEnd,
@@ -27,6 +28,7 @@ from snstat.theory.start import why_no_pairs
 NORMS = "the samples of these data differ in norm"
 DATA_ON_GRID = "each position of data has moments of its own"
 DATA_TOKENS = "how often tokens of data are equal is not known"
+TOO_SMALL = "second moments are so small that they lose digits"
 NO_HIGHER = "theory of networks follows no more than second moments"
 UNTRUSTED = "networks differ too much for first order in 1/width"
 
@@ -42,6 +44,14 @@ def ends_of_signals(
             yield TheoryEnd(OF_SIGNAL, number, own.why)
         if own.why_pairs:
             yield TheoryEnd(OF_PAIRS, number, own.why_pairs)
+
+
+def ends_of_sizes(mean: FloatArray, second_moment: FloatArray) -> Iterator[TheoryEnd]:
+    """Yield where second moments (depth + 1,) are known, but so small that they lose digits."""
+    small = np.flatnonzero(np.isnan(mean) & ~np.isnan(second_moment))
+    small = small[small > 0]  # what is of the input is exact
+    if small.size:
+        yield TheoryEnd(OF_SIZE, int(small[0]), TOO_SMALL)
 
 
 def ends_of_gradients(

@@ -22,7 +22,7 @@ from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.results.theory_end import OF_WIDTH, TheoryEnd
-from snstat.theory.ends import ends_of_gradients, ends_of_signals
+from snstat.theory.ends import ends_of_gradients, ends_of_signals, ends_of_sizes
 from snstat.theory.fluctuations import input_spread
 from snstat.theory.start import steps_of
 
@@ -112,6 +112,7 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     ends += [*ends_of_gradients(network.input, step, logs, ends), *wide]
     mean, square, gap, over_units, over_positions, cosine, least, tails = moments
     of_positions = over_positions, cosine, least, tails
+    ends += ends_of_sizes(mean, square)
     columns = mean, square, gap, over_units, *of_positions, logs, *spreads
     return Walk(network.input, *columns, ends=tuple(ends))
 

@@ -38,6 +38,7 @@ from snstat.results.theory_end import (
     OF_PAIRS,
     OF_SAMPLES,
     OF_SIGNAL,
+    OF_SIZE,
     OF_WIDTH,
 )
 from snstat.theory.ends import ends_at_width, told
@@ -127,6 +128,7 @@ def unexplained(network, batch=6):
     known = ~np.isnan(found.second_moment)
     columns = {
         OF_SIGNAL: ~known,
+        OF_SIZE: np.isnan(found.mean) & known,
         OF_SAMPLES: np.isnan(found.gap) & known,
         OF_PAIRS: np.isnan(found.over_positions) & known & (np.array(several) > 1),
         OF_GRADIENT: np.isnan(found.log_gradient),
@@ -176,6 +178,7 @@ CONV, MANY = Conv(channels=4, kernel=1), "more than 4,096 positions"
 NORMED, NARROW = (Dense(4), BatchNorm(), Dense(4)), (Dense(32), GroupNorm(groups=2))
 POOLED = on_grid(4, 4, CONV, MaxPool(2), Flatten())
 LONG = on_grid(4, 4097, CONV, GlobalMeanPool())
+FAINT = Network(4, chain(Dense(4, weight_gain=1e-80), Dense(4, weight_gain=1e-80)))
 WILD = Network(1, chain(Dense(1, "sine:30", weight_gain=3.0), Dense(1)))
 
 
@@ -193,6 +196,7 @@ WILD = Network(1, chain(Dense(1, "sine:30", weight_gain=3.0), Dense(1)))
         (on_grid(4, 600, CONV), OF_PAIRS, 0, "no layer needs so many pairs"),
         (on_grid(4, 4, Elman(width=4), MeanPool(2)), OF_PAIRS, 1, "weights that are shared over"),
         (on_grid(4, 4, CONV), OF_WIDTH, 1, "first order in 1/width is not derived on grids"),
+        (FAINT, OF_SIZE, 2, "second moments are so small"),
         (WILD, OF_WIDTH, 1, "networks differ too much for first order in 1/width"),
     ],
 )
