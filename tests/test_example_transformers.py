@@ -88,9 +88,15 @@ def test_theory_of_the_transformer_ends_where_tokens_differ():
     run = simulated("transformer")
     known = np.isfinite(run.second_moment.theory)
     names = [row.name for row in run.layers]
-    assert [name for name, own in zip(names, known, strict=True) if own] == [
-        *("embed", "placed", "encoder.0.attend.0", "decoder.0.self.0")
+    found = [name for name, own in zip(names, known, strict=True) if own]
+    assert found[:3] == ["embed", "placed", "encoder.0.attend.0"]
+    # A norm restores second moments of the branch behind it.
+    branches = [
+        f"{part}.{n}.ffn.{m}" for part in ("encoder", "decoder") for n in range(6) for m in (1, 2)
     ]
+    assert sorted(found[3:]) == sorted([*branches, "decoder.0.self.0"])
+    branch = run.second_moment.z[[names.index(name) for name in branches]]
+    assert np.abs(branch).max() < 4.0
     assert run.second_moment.theory[names.index("placed")] == pytest.approx(1.5, rel=1e-12)
     # Causal attention reads few tokens at first, and the encoder's are read by all.
     cosine = run.statistics["position_cosine"].estimate

@@ -5,17 +5,21 @@ The engine walks through them by itself (`engine/general/order.py`), because it 
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar, TypeVar
 
+import numpy as np
+
 from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container_pass import passed
+from snstat.layers.container_step import TOLD, ContainerStep, Pulls, Spreads
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at, chosen
+from snstat.layers.folded import FIRST, Fold, RoughError, folds_of, summand_of
 from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
@@ -23,10 +27,6 @@ from snstat.layers.signal import PLACE, PRODUCTS, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
 T = TypeVar("T")
-Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
-Spreads = Callable[[Layer, Step, Sequence[Spread] | NoTheory], Spread | NoTheory]
-# Stands for a reason that has been told of the layer where theory ends.
-TOLD = NoTheory("")
 OUTSIDE = NoTheory("it reads a layer outside of its block")
 
 
@@ -129,6 +129,7 @@ class Container(Layer):
         start, outer = self.split(inputs)
         signal = start
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
+        folds = list[Fold]()
         for turn in range(self.repetitions):
             # A layer outside may depend on what the input does.
             before = signal if outer else signal.once
@@ -143,9 +144,39 @@ class Container(Layer):
                 own = frozenset((object(),))
             if signal.repeats(before):
                 break
+            if turn + 1 == FIRST and not outer:
+                folds = self._folds(signal, batch)
+                if folds:
+                    signal = folds[-1].signal
+                    break
         if not outer:
             signal = replace(signal, fresh=draws | own | last.fresh & {PLACE})
-        return ContainerStep.of(self, (start, *outer), signal, tuple(turns))
+        return ContainerStep.of(self, (start, *outer), signal, tuple(turns), tuple(folds))
+
+    def grown(self, steps: Sequence[Step]) -> tuple[Signal, float] | None:  # noqa: ARG002
+        """Return what one turn with these `steps` adds to its input, and its factor, None where the
+        output is no such sum."""
+        return None
+
+    def _folds(self, signal: Signal, batch: int) -> list[Fold]:
+        """Return the folds of all turns after the first ones, none where the signal is no sum that
+        grows smoothly."""
+
+        def turn(number: int, signal: Signal) -> tuple[Step, ...]:
+            with at(self.called(number)):
+                return tuple(self._steps(signal.once, (), batch))
+
+        def added(state: FloatArray, steps: Sequence[Step]) -> FloatArray:
+            whole = np.zeros_like(state)
+            for step in steps:
+                of_turn = isinstance(step, ContainerStep) and step.container.grown(step.turns[0])
+                if not of_turn:
+                    raise RoughError
+                whole += summand_of(state + whole, *of_turn)
+            return whole
+
+        linear = all(entry.inputs in ((), (n,)) for n, entry in enumerate(self.parts))
+        return folds_of(turn, added, signal, self.repetitions) if linear else []
 
     def _steps(self, signal: Signal, outer: Sequence[Signal], batch: int) -> Iterator[Step]:
         """Yield the steps of all entries, the first time over."""
@@ -220,110 +251,6 @@ class Container(Layer):
         return [slopes[0].scaled(1.0), *(own for own in of_outer if own is not None)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ContainerStep(Step):
-    """The step of a container: those of its parts, (turns, parts).
-
-    Turns end where the state repeats: all later ones equal the last.
-    """
-
-    container: Container
-    turns: tuple[tuple[Step, ...], ...]
-
-    @classmethod
-    def of(
-        cls,
-        container: Container,
-        before: tuple[Signal, ...],
-        signal: Signal,
-        turns: tuple[tuple[Step, ...], ...],
-    ) -> ContainerStep:
-        """Return the step of `container` from `before`, all of its inputs, to `signal`."""
-
-        def pull(slope: Slope) -> tuple[Slope, ...]:
-            of_outer: list[Slope] = []
-            *_, (back, _, _) = step.way_back(slope, _pull, of_outer)
-            return (back, *of_outer)
-
-        step = cls(before, signal, pull, container, turns)
-        return step
-
-    @property
-    def equal(self) -> int:
-        """The number of turns beyond those that were followed, all equal to the last of them."""
-        return self.container.repetitions - len(self.turns)
-
-    def way_of_spreads(
-        self, before: Spread, through: Spreads
-    ) -> Iterator[tuple[Spread | NoTheory, int]]:
-        """Yield the spread after each turn, by what `through` returns of steps.
-
-        Where it repeats, equal turns are left out: how many comes with it. The way ends after the
-        first turn without one.
-        """
-        response, detailed = 1.0, False
-        for turn in range(self.container.repetitions):
-            steps = self.turns[min(turn, len(self.turns) - 1)]
-            with at(self.container.called(turn)):
-                after = self.container.spreads(steps, before, through)
-            rest = self.container.repetitions - turn - 1
-            if isinstance(after, NoTheory):
-                yield after, rest
-                return
-            settled = turn + 1 > len(self.turns) and after.repeats(before)
-            # To that before the first turn. What has settled does not grow.
-            (own,) = after.responses
-            response *= (own ** (1 + rest) if abs(own) <= 1 else math.nan) if settled else own
-            detailed = detailed or after.detailed
-            after = after._replace(responses=(response,), detailed=detailed)
-            yield after, rest if settled else 0
-            if settled:
-                return
-            before = after
-
-    def way_back(
-        self, slope: Slope, pull: Pulls, of_outer: list[Slope]
-    ) -> Iterator[tuple[Slope, int, float]]:
-        """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
-
-        Where it repeats but for its scale, equal turns are left out: how many, and what each adds
-        to its logarithm, comes with the slope before the first of them. At the end `of_outer` has
-        the slopes of the layers outside, sums over all turns.
-        """
-
-        def add(parts: Sequence[Slope], log: float = 0.0) -> None:
-            parts = [replace(part, log=part.log + log) for part in parts]
-            sums = zip(of_outer, parts, strict=True) if of_outer else ()
-            of_outer[:] = [own + part for own, part in sums] or parts
-
-        for rest in range(self.equal, 0, -1):
-            with at(self.container.called(len(self.turns) + rest - 1)):
-                after, (slope, *parts) = slope, self.container.back(self.turns[-1], slope, pull)
-            add(parts)
-            if slope.repeats(after):
-                rate = slope.log - after.log
-                if rest > 1:
-                    add(parts, _log_sum(rate, rest - 1))
-                slope = replace(slope, log=slope.log + (rest - 1) * rate)
-                yield slope, rest - 1, rate
-                break
-            yield slope, 0, 0.0
-        for turn in range(len(self.turns) - 1, -1, -1):
-            with at(self.container.called(turn)):
-                slope, *parts = self.container.back(self.turns[turn], slope, pull)
-            add(parts)
-            yield slope, 0, 0.0
-
-
-def _log_sum(rate: float, count: int) -> float:
-    """Return ln of the sum of exp(rate·n), n from 1 to `count`."""
-    if rate == 0.0:
-        return math.log(count)
-    # Beside its largest term.
-    most = max(rate, rate * count)
-    return most + math.log(math.expm1(-abs(rate) * count) / math.expm1(-abs(rate)))
-
-
 def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Spread | NoTheory:
     return inputs if isinstance(inputs, NoTheory) else layer.spread(step, inputs)
 
@@ -336,7 +263,3 @@ def _varying(layer: Layer, step: Step, given: Sequence[Signal]) -> Step:
     if most <= step.signal.varies:
         return step
     return replace(step, signal=replace(step.signal, varies=most))
-
-
-def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:
-    return step.pull(slope)

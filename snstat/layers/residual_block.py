@@ -74,6 +74,10 @@ class Residual(Container):
         shortcut = None if self.shortcut is None else evaluated(self.shortcut)
         return replace(self, entries=evaluated(self.entries), shortcut=shortcut)
 
+    def grown(self, steps: Sequence[Step]) -> tuple[Signal, float] | None:
+        """See Container: the branch, where the shortcut is the input itself."""
+        return None if self.shortcut is not None else (steps[-1].inputs[1], self.scale)
+
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A knob of the layers within turns all that have it."""
         changes: dict[str, Any] = {"scale": value} if knob == "scale" else {}

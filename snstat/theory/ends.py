@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from snstat.layers.container import ContainerStep
+from snstat.layers.container_step import ContainerStep
 from snstat.layers.no_theory import NO_AVERAGE
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container import ContainerStep
+from snstat.layers.container_step import ContainerStep
 from snstat.layers.signal import Signal, Step
 from snstat.layers.squares import diagonal
 from snstat.network.network import Network

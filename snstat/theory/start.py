@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container import ContainerStep
+from snstat.layers.container_step import ContainerStep
 from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.shape import Shape

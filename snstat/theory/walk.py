@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container import TOLD, ContainerStep
+from snstat.layers.container_step import TOLD, ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.higher import pooled
 from snstat.layers.law import GAUSSIAN, ZERO
@@ -24,6 +24,7 @@ from snstat.results import InputMoments
 from snstat.results.theory_end import OF_WIDTH, TheoryEnd
 from snstat.theory.ends import ends_of_gradients, ends_of_signals, ends_of_sizes
 from snstat.theory.fluctuations import input_spread
+from snstat.theory.folds import back_through, forward_through, onward_through
 from snstat.theory.start import steps_of
 
 # What `Walk` has of the moments of each layer, and to first order.
@@ -108,7 +109,7 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
     ends, wide = [*ends_of_signals(network, start, step, inputs)], list[TheoryEnd]()
-    _spreads(step.container, step, [first], spreads[:, 1:], (1, wide))
+    _spreads(network.block, step, [first], spreads[:, 1:], (1, wide))
     ends += [*ends_of_gradients(network.input, step, logs, ends), *wide]
     mean, square, gap, over_units, over_positions, cosine, least, tails = moments
     of_positions = over_positions, cosine, least, tails
@@ -137,6 +138,16 @@ def _forward(step: Step, out: FloatArray) -> None:
     if step.equal:
         _repeat(out[:, begin:end], out[:, end:])
 
+    def write(steps: Sequence[Step], out: FloatArray) -> None:
+        place = 0
+        for inner, count in zip(steps, counts, strict=True):
+            _forward(inner, out[:, place : place + count])
+            place += count
+
+    for fold in step.folds:
+        begin, end = end, end + sum(counts) * (fold.stretch.end - fold.stretch.first)
+        forward_through(fold, write, out[:, begin:end])
+
 
 def _backward(step: Step, slope: Slope, out: FloatArray) -> tuple[Slope, ...]:
     """Return the slopes of the inputs of a block, given the `slope` after it, and write ln of the
@@ -154,8 +165,27 @@ def _backward(step: Step, slope: Slope, out: FloatArray) -> tuple[Slope, ...]:
         out[begin] = _log_norm(after, inner.signal)
         return inner.pull(after)
 
+    def back(steps: Sequence[Step], after: Slope, to: FloatArray) -> Slope:
+        place = len(to)
+
+        def pull(inner: Step, after: Slope) -> tuple[Slope, ...]:
+            nonlocal place
+            place -= 1
+            if isinstance(inner, ContainerStep):
+                place -= inner.container.count - 1
+                return _backward(inner, after, to[place : place + inner.container.count])
+            to[place] = _log_norm(after, inner.signal)
+            return inner.pull(after)
+
+        return step.container.back(steps, after, pull)[0]
+
+    for fold in reversed(step.folds):
+        layers = step.container.count // step.container.repetitions
+        size = layers * (fold.stretch.end - fold.stretch.first)
+        slope = back_through(fold, back, slope, out[begin - size : begin])
+        begin = end = begin - size
     of_outer: list[Slope] = []
-    for before, more, rate in step.way_back(slope, pull, of_outer):
+    for before, more, rate in step.way_back(slope, pull, of_outer, folds=False):
         turn, end, slope = out[begin:end], begin, before
         if more:
             end = begin = begin - more * len(turn)
@@ -189,12 +219,38 @@ def _spreads(
         return _spreads(inner, step, given, out[:, start:end], (number + start, ends))
 
     after = TOLD
-    for after, more in step.way_of_spreads(inputs[0], through):
+    for after, more in step.way_of_spreads(inputs[0], through, folds=False):
         if more and isinstance(after, NoTheory):
             out[:, end:] = math.nan
         elif more:
             _repeat(out[:, begin:end], out[:, end:])
         begin = end
+
+    def onward(steps: Sequence[Step], before: Spread, to: FloatArray) -> Spread | NoTheory:
+        place, untold = 0, list[TheoryEnd]()
+
+        def through(
+            inner: Layer, step: Step, given: Sequence[Spread] | NoTheory
+        ) -> Spread | NoTheory:
+            nonlocal place
+            place += inner.count
+            return _spreads(inner, step, given, to[:, place - inner.count : place], (0, untold))
+
+        return step.container.spreads(steps, before, through)
+
+    for fold in step.folds:
+        if isinstance(after, NoTheory):
+            out[:, end:] = math.nan
+            break
+        response, detailed = after.responses[0], after.detailed
+        size = step.container.count // step.container.repetitions
+        begin, end = end, end + size * (fold.stretch.end - fold.stretch.first)
+        after = onward_through(fold, onward, after, out[:, begin:end])
+        if isinstance(after, NoTheory):
+            ends.append(TheoryEnd(OF_WIDTH, number + begin, after.why))
+        else:
+            both = response * after.responses[0]
+            after = after._replace(responses=(both,), detailed=detailed or after.detailed)
     return after
 
 

@@ -70,7 +70,7 @@ def test_theory_is_within_chance_of_simulation(name):
         beyond = np.abs(np.log(estimate / theory) if column.logarithmic else estimate - theory)
         assert (beyond <= ERRORS * column.stderr[here] + BEYOND * scale).all(), statistic
     assert known >= {"mean", "variance", "second_moment", "variance_over_batch", "cosine", GRADIENT}
-    # Values of a batch that is normed, and activations of them, are not Gaussian.
+    # Points of a sphere, and activations of them, are not Gaussian.
     unknown = [2, 3] if name == "batch norm" else []
     assert np.flatnonzero(np.isnan(run.statistics["kurtosis"].theory)).tolist() == unknown
 

@@ -1,0 +1,182 @@
+"""Turns of a stream that grows, which are not followed one by one, against those that are."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from snstat.experiment.inputs import DrawnInputs
+from snstat.layers import container, folded
+from snstat.layers.block import Block
+from snstat.layers.dense import Dense
+from snstat.layers.dropout import Dropout
+from snstat.layers.entry import Entry
+from snstat.layers.folded import RoughError, Stretch
+from snstat.layers.law import GAUSSIAN
+from snstat.layers.layer_norm import LayerNorm
+from snstat.layers.residual_block import Residual
+from snstat.layers.rms_norm import RmsNorm
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope
+from snstat.network.network import Network
+from snstat.theory import folds
+from snstat.theory.walk import walk
+
+# Fewer turns than usual are followed first, and few are enough for a stretch.
+FIRST, FEWEST = 48, 96
+WIDTH, TIMES = 64, FIRST + FEWEST + 30
+# Moments, which are told to 1e-12, and differences to first order in 1/width, of which fewer digits
+# are; 1e-9 of the largest in their column.
+EXACT = ("mean", "second_moment", "gap", "over_units", "kurtosis", "log_gradient")
+EXACTLY, NEARLY = 1e-12, 1e-9
+
+
+@pytest.fixture(autouse=True)
+def few_turns(monkeypatch):
+    monkeypatch.setattr(container, "FIRST", FIRST)
+    monkeypatch.setattr(folded, "FIRST", FIRST)
+    monkeypatch.setattr(folded, "FEWEST", FEWEST)
+
+
+def chain(*layers, times=None):
+    return Block(tuple(Entry(layer) for layer in layers), times)
+
+
+def ffn(scale=1.0, activation="gelu", norm=LayerNorm):
+    branch = (norm(), Dense(2 * WIDTH, activation), Dropout(0.1), Dense(WIDTH))
+    return Residual(branch, scale)
+
+
+NETWORKS = {
+    "two branches": lambda n: chain(
+        Dense(WIDTH), chain(ffn(), ffn(0.5, "relu"), times=n), LayerNorm(), Dense(3)
+    ),
+    # Of a law whose kurtosis changes, and a mean that stays.
+    "inputs": lambda n: chain(chain(ffn(norm=RmsNorm), times=n), RmsNorm()),
+    "in a block": lambda n: chain(chain(ffn(), chain(ffn(activation="tanh"), times=n)), Dense(4)),
+}
+
+
+def walked(network, batch=8, mean=0.2):
+    inputs = DrawnInputs("uniform", WIDTH, batch, mean, 1.0).moments()
+    return walk(network, batch, inputs)
+
+
+def one_by_one(monkeypatch, network):
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "FIRST", 10**9)
+        return walked(network)
+
+
+def assert_alike(found, known):
+    for field in fields(known)[1:]:
+        mine, theirs = getattr(found, field.name), getattr(known, field.name)
+        there = np.isfinite(theirs)
+        np.testing.assert_array_equal(np.isnan(mine), np.isnan(theirs), field.name)
+        if not there.any():
+            continue
+        exact = field.name in EXACT
+        size = np.maximum(np.abs(theirs[there]), 1.0) if exact else np.abs(theirs[there]).max()
+        limit = EXACTLY if exact else NEARLY
+        assert np.all(np.abs(mine[there] - theirs[there]) <= limit * size), field.name
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_not_followed_equals_what_is(name, monkeypatch):
+    network = Network(Shape(WIDTH), NETWORKS[name](TIMES))
+    assert_alike(walked(network), one_by_one(monkeypatch, network))
+
+
+def test_where_it_is_not_smooth_all_turns_are_made(monkeypatch):
+    """From the states that are known of all, with no nodes."""
+    network = Network(Shape(WIDTH), chain(Dense(WIDTH), chain(ffn(), times=TIMES)))
+    known = one_by_one(monkeypatch, network)
+
+    def rough(*_):
+        raise RoughError
+
+    for name in ("_spread_out", "_back", "_onward"):
+        monkeypatch.setattr(folds, name, rough)
+    assert_alike(walked(network), known)
+
+
+def test_gradients_that_are_not_known(monkeypatch):
+    """Behind the stream nothing is known of an activation, and before it of no gradient."""
+    lost = chain(Dense(WIDTH, "gelu"), Dense(WIDTH), Dense(WIDTH, "tanh"), Dense(WIDTH))
+    unknown = Residual((Dense(WIDTH, "tanh"), Dropout(0.2), Dense(WIDTH, "relu"), LayerNorm()))
+    for end in (lost, unknown):
+        network = Network(Shape(WIDTH), chain(chain(ffn(), times=TIMES), end))
+        assert_alike(walked(network), one_by_one(monkeypatch, network))
+
+
+def test_steps_of_any_turn_can_be_asked_for():
+    """As what is not the walk does: it pulls gradients back, and asks for spreads."""
+    start = Signal.of_one(Shape(WIDTH), (0.0, 1.0, 0.7), GAUSSIAN)
+    step = chain(ffn(), times=TIMES).moments([start], 2)
+    assert len(step.turns) == FIRST
+    (fold,) = step.folds
+    middle = (fold.stretch.first + fold.stretch.end) // 2
+    (turn,) = fold.at(middle)
+    row = fold.states[middle - fold.stretch.first + 1]
+    assert turn.signal.same[0, 0] == pytest.approx(row[1], rel=1e-14)
+    assert turn.signal.gap[0, 0] == pytest.approx(row[2], rel=1e-12)
+    one = np.ones((1, 1))
+    (after,) = step.pull(Slope(one, one))
+    assert np.isfinite(turn.pull(after)[0].log)
+
+
+def test_depth_costs_little(monkeypatch):
+    calls, moments = [], LayerNorm.moments
+    monkeypatch.setattr(LayerNorm, "moments", lambda *args: calls.append(1) or moments(*args))
+    start = Signal.of_one(Shape(WIDTH), (0.0, 1.0, 1.0), GAUSSIAN)
+    step = chain(ffn(), times=10**5).moments([start], 2)
+    assert len(calls) < 1500
+    # Each branch adds E gelu²(z)/0.9 at N(0, 1), with weights that keep it.
+    assert step.signal.same[0, 0] == pytest.approx(1.0 + 1e5 * 0.42521901 / 0.9, rel=1e-4)
+
+
+def test_a_sum_over_many_turns_is_that_of_a_loop():
+    """y ← y + (1/y, z/y) of two numbers, and one that each turn renews."""
+
+    def advance(numbers, states):
+        y, z, _ = states.T
+        return np.stack([1.0 / y, z / y**2, np.log(numbers) + 1.0 / y], axis=1)
+
+    stretch = Stretch.of(128, 1000)
+    start = np.array([16.0, 0.5, 7.0])
+    found = stretch.followed(start, advance, renewed=(2,))
+    state = start.copy()
+    for turn in range(128, 1000):
+        np.testing.assert_allclose(found[turn - 128], state, rtol=1e-12)
+        more = advance([turn], state[None])[0]
+        state = np.array([state[0] + more[0], state[1] + more[1], more[2]])
+    np.testing.assert_allclose(found[-1], state, rtol=1e-12)
+
+
+def test_polynomials_are_refused_where_they_miss():
+    stretch, turns = Stretch.of(128, 1200), np.arange(128, 1200)
+    nodes = np.array(stretch.nodes)
+    smooth = np.stack([nodes**-1.5, np.log(nodes), np.full(len(nodes), np.nan)], axis=1)
+    found = stretch.of_nodes(smooth)
+    np.testing.assert_allclose(found[:, 0], turns**-1.5, rtol=1e-12)
+    np.testing.assert_allclose(found[:, 1], np.log(turns), rtol=1e-13)
+    assert np.isnan(found[:, 2]).all()
+    for other in (np.sin(nodes / 7.0), np.abs(nodes - 600.0), np.where(nodes > 600, np.nan, 1.0)):
+        with pytest.raises(RoughError):
+            stretch.of_nodes(other[:, None])
+
+    def noise(numbers, states):
+        return np.sin(np.array(numbers) * 1.0)[:, None] + 0.0 * states
+
+    with pytest.raises(RoughError):
+        stretch.followed(np.ones(1), noise)
+
+
+def test_a_stretch_leaves_no_few_turns_over():
+    stretch = Stretch.of(FIRST, 10 * FIRST + FEWEST - 1)
+    assert (stretch.first, stretch.end) == (FIRST, 10 * FIRST + FEWEST - 1)
+    assert Stretch.of(FIRST, 10**6).end == 10 * FIRST
+    assert stretch.nodes[0] == FIRST
+    assert stretch.nodes[-1] == stretch.end - 1
