@@ -11,7 +11,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container_step import TOLD, ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
-from snstat.layers.higher import pooled
+from snstat.layers.higher import LEAST_FOURTH, pooled
 from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
@@ -308,9 +308,11 @@ def _kurtosis(signal: Signal) -> float:
     if higher is None:
         return math.nan
     if signal.higher is None and signal.mean.size == 1:
-        return 3.0
+        return 3.0 if signal.same.item() >= LEAST_SQUARE else math.nan
     variance, _, fourth = pooled(higher, signal.mean, diagonal(signal.same))
-    return 3.0 + fourth / variance**2 if variance**2 > 0 else math.nan
+    if not variance >= LEAST_FOURTH:
+        return math.nan
+    return 3.0 + fourth / variance**2
 
 
 def _of_pairs(same: FloatArray) -> tuple[float, float]:

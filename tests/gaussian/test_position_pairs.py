@@ -10,7 +10,7 @@ import pytest
 from snstat.activation import resolve
 from snstat.gaussian import position_pairs
 from snstat.gaussian.pairs import pair_gap, pair_slope
-from snstat.gaussian.position_pairs import LARGEST_ERROR, products, slope_products
+from snstat.gaussian.position_pairs import LARGEST_ERROR, products, slope_products, square_products
 
 RANGE, PANELS, POINTS = 9.0, 36, 20
 SQUARES = np.array([0.5, 1.3, 2.0])
@@ -65,7 +65,11 @@ def covariances(correlation):
 def test_products_are_integrals_over_the_plane(name, correlation):
     entry = resolve(name)
     kinks, covariance = np.array(entry.kinks, float), covariances(correlation)
-    for function, of in ((entry.function, products), (entry.derivative, slope_products)):
+    for function, of in (
+        (entry.function, products),
+        (entry.derivative, slope_products),
+        (lambda x: entry.function(x) ** 2, square_products),
+    ):
         squares = squares_of(function, kinks)
         found = of(entry, SQUARES, covariance, squares)
         np.testing.assert_array_equal(found, found.T)
