@@ -14,6 +14,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.branch import Branch
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
+from snstat.network.written import Written
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
 Result = TypeVar("Result")
@@ -32,11 +33,13 @@ class Case(ABC):
     inputs: InputMoments
     bounds: Bounds
     run: Run | None = field(default=None, compare=False)
-    # What the run is compared with, drawn from the same seed or not; None for nothing.
+    # What the run is compared with, None for nothing; drawn from the same seed or not.
     baseline: Run | None = field(default=None, compare=False)
     same_seed: bool = field(default=False, compare=False)
     # Returns the moments of the same data standardized, None where they cannot be had.
     standardized: Callable[[], InputMoments | None] = field(default=lambda: None, compare=False)
+    # What a network was read from, where it is at hand.
+    written: Written | None = field(default=None, compare=False, repr=False)
     # Called before each evaluation of a rule; a search for remedies makes many.
     tick: Callable[[], None] = field(default=lambda: None, compare=False)
     # Results, shared by all cases made from one.
@@ -170,9 +173,8 @@ class Case(ABC):
 
     @property
     def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
-        """The standard deviation between trials of the log second moment as it was seen, and what
-        it certainly is at least, both (limit + 1,): NaN where `fluctuation` is known, and of
-        stacks."""
+        """The deviation between trials of the log second moment as it was seen, and its least that
+        is certain, both (limit + 1,): NaN where `fluctuation` is known, and of stacks."""
         return self.unknown, self.unknown
 
     @property

@@ -44,7 +44,7 @@ def judge(
     if telling and left_out:
         told[telling] = replace(told[telling], text=f"{told[telling].text}; {left_out}")
     findings = [
-        finding(RULES[code], case, how, set(broken), remedies=remedies)
+        finding(RULES[code], case, how, set(broken), codes, remedies=remedies)
         for code, how in told.items()
     ]
     return verdict(case, broken), findings
@@ -88,19 +88,26 @@ def _ends_normal(case: StackCase) -> bool:
 
 
 def finding(
-    rule: Rule, case: Case, how: Broken, codes: set[str], *, remedies: bool = True
+    rule: Rule,
+    case: Case,
+    how: Broken,
+    broken: set[str],
+    codes: Collection[str],
+    *,
+    remedies: bool = True,
 ) -> Finding:
-    """Return the finding of a broken rule; `codes` are all that are broken."""
+    """Return the finding of a broken rule; all that are `broken`, and the `codes` that were chosen,
+    decide what is a remedy."""
     remedy, file = "", case.run is not None and case.run.network is not None
     # What looks for remedies is imported when a rule is broken.
     if remedies and isinstance(case, StackCase) and not file:
         from snstat.checks.stack_remedies import stack_remedy
 
-        remedy = stack_remedy(rule, case, how, codes)
+        remedy = stack_remedy(rule, case, how, broken)
     elif remedies:
         from snstat.checks.network_remedies import network_remedy
 
-        remedy = network_remedy(rule, case, codes)
+        remedy = network_remedy(rule, case, broken, codes)
     message = f"{how.text}; {remedy}" if remedy else how.text
     path = None
     if case.run is not None and case.run.module is not None and how.layer is not None:

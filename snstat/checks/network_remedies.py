@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,11 +15,16 @@ from snstat.checks.look import ORDER, looked
 from snstat.checks.masks import dropout_decides
 from snstat.checks.network_case import NetworkCase
 from snstat.checks.network_changes import fewer, layer_changes, repeated, with_gains
+from snstat.checks.network_clauses import Change, Set, tried
 from snstat.checks.rule import Rule
 from snstat.checks.stack_case import StackCase
 from snstat.checks.theorems import leaves_theorems
 from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.keys import INPUT
+from snstat.network.editing import Draft
+from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
+from snstat.results import InputMoments
 
 # Of deeper networks, only other inputs are tried: theory of each change takes time and memory.
 MOST_LAYERS = 20_000
@@ -28,49 +32,57 @@ MOST_LAYERS = 20_000
 LEAST_GAIN, MOST_GAIN, HALVINGS, TUNED_DIGITS = 0.1, 10.0, 16, 4
 
 
-class Change(NamedTuple):
-    """A network to try, and the change that leads to it, in the words of its file."""
+@dataclass(frozen=True)
+class Attempt:
+    """A network to try, and what returns the words of the change that leads to it."""
 
-    words: str
     case: NetworkCase
+    say: Callable[[], str]
+
+    @property
+    def words(self) -> str:
+        """The change in the words of the network's file."""
+        return self.say()
 
 
-def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
-    """Return the first change after which no rule is broken, else the first after which this one
-    holds and no other is newly broken, or nothing.
+def network_remedy(rule: Rule, case: Case, broken: Collection[str], chosen: Collection[str]) -> str:
+    """Return the first change after which no rule of those `chosen` is broken and no other is newly
+    broken, else the first after which this one holds and no other is newly broken, or nothing.
+    Fewer repetitions of a block are tried last, of which the same holds.
 
     Changes are tried out by theory, so that has to find the rule broken without them, and may not
     know less of the changed network, nor leave a rule that was judged without anything to judge.
     Where none is left, weights outside a theorem have a change after which they are within it,
-    whatever that does to other rules.
+    whatever that does to other rules. `broken` are the rules that the network breaks.
     """
     if isinstance(case, StackCase):
         case = _of_file(case)
     if not isinstance(case, NetworkCase) or looked(case.thought, rule.code) is None:
         return ""
-    partial, others = "", codes - {rule.code}
-    for change in changes(case):
-        if _unknown(change.case, rule) > _unknown(case, rule):
+    draft = Draft.of(case.network, case.written)
+    partial, unchosen, others = None, {*broken} - {*chosen}, {*broken} - {rule.code}
+    for found in attempts(case, draft):
+        if _unknown(found.case, rule) > _unknown(case, rule):
             continue
-        if _holds(change.case, ()) and not lost(case, change.case):
-            return change.words
-        if not partial and _holds(change.case, others) and not lost(case, change.case):
-            partial = change.words
-    for allowed in ((),) if partial else ((), others):
-        shorter = _shorter(case, allowed, codes)
+        if _holds(found.case, unchosen) and not lost(case, found.case):
+            return found.words
+        if not partial and _holds(found.case, others) and not lost(case, found.case):
+            partial = found
+    if partial:
+        return partial.words
+    for allowed in (unchosen, others):
+        shorter = _shorter(case, draft, allowed, broken)
         if shorter:
             return shorter
-    if not partial and rule is leaves_theorems:
-        return _within_theorems(case)
-    return partial
+    return _within_theorems(case, draft) if rule is leaves_theorems else ""
 
 
-def _within_theorems(case: NetworkCase) -> str:
+def _within_theorems(case: NetworkCase, draft: Draft) -> str:
     """Return the first change of weights after which the theorem holds for them, which takes no
     theory of layers; "" for none."""
-    for words, network in layer_changes(case.network):
-        if leaves_theorems(case.changed(network)) is None:
-            return f"for {leaves_theorems.code} alone, {words}"
+    for change in layer_changes(draft):
+        if leaves_theorems(case.changed(change.network)) is None:
+            return f"for {leaves_theorems.code} alone, {change.words}"
     return ""
 
 
@@ -80,7 +92,8 @@ def _of_file(case: StackCase) -> Case:
     assert case.run.network is not None  # noqa: S101
     network = Network.read(case.run.network.form)
     shared = case.batch, case.inputs, case.bounds, case.run
-    return NetworkCase(network, *shared, tick=case.tick, train=case.run.simulation.train)
+    train = case.run.simulation.train
+    return NetworkCase(network, *shared, written=case.written, tick=case.tick, train=train)
 
 
 def _unknown(case: NetworkCase, rule: Rule) -> int:
@@ -99,26 +112,32 @@ def _holds(case: NetworkCase, allowed: Collection[str]) -> bool:
     return all(code in allowed or looked(case, code) is None for code in ORDER)
 
 
-def changes(case: NetworkCase) -> Iterator[Change]:
+def attempts(case: NetworkCase, draft: Draft) -> Iterator[Attempt]:
     """Yield what to try, the mildest first, but for fewer repetitions."""
-    standard = standard_inputs(case)
+    standard = standard_inputs(case, draft)
     if standard is not None:
         yield standard
     if case.depth > MOST_LAYERS:
         return
-    for words, network in layer_changes(case.network):
+    for change in layer_changes(draft):
         inputs = None
-        if network.input != case.network.input:
+        if change.network.input != case.network.input:
             if not case.inputs.drawn:
                 continue
-            law = case.network.law
-            drawn = DrawnInputs(law.kind, network.input.units, case.batch, law.mean, law.std)
-            inputs = drawn.moments()
-        yield Change(words, case.changed(network, inputs))
-    yield from _tuned(case)
+            inputs = _drawn(case, change.network, case.network.law).moments()
+        yield _attempt(case, change, inputs)
+    yield from _tuned(case, draft)
 
 
-def _tuned(case: NetworkCase) -> Iterator[Change]:
+def _attempt(case: NetworkCase, change: Change, inputs: InputMoments | None = None) -> Attempt:
+    return Attempt(case.changed(change.network, inputs), lambda: change.words)
+
+
+def _drawn(case: NetworkCase, network: Network, law: InputLaw) -> DrawnInputs:
+    return DrawnInputs(law.kind, network.input.units, case.batch, law.mean, law.std)
+
+
+def _tuned(case: NetworkCase, draft: Draft) -> Iterator[Attempt]:
     """Yield the gain of all weights with which the last layer has the second moment of the input,
     by halving: it grows with the gain."""
     low, high, found = LEAST_GAIN, MOST_GAIN, None
@@ -126,7 +145,7 @@ def _tuned(case: NetworkCase) -> Iterator[Change]:
     alike = replace(case.inputs, cosine=1.0, variance_over_batch=0.0)
     for _ in range(HALVINGS):
         gain = math.sqrt(low * high)
-        found = next(with_gains(case.network, [gain], TUNED_DIGITS), found)
+        found = next(with_gains(draft, [gain], TUNED_DIGITS), found)
         if found is None:
             return
         second = case.changed(found.network, alike).predicted("second_moment")
@@ -134,40 +153,55 @@ def _tuned(case: NetworkCase) -> Iterator[Change]:
         larger = not float(second[-1]) <= case.inputs.second_moment
         low, high = (low, gain) if larger else (gain, high)
     if found is not None:
-        yield Change(found.words, case.changed(found.network))
+        yield _attempt(case, found)
 
 
-def _shorter(case: NetworkCase, allowed: Collection[str], codes: Collection[str]) -> str:
+def _shorter(
+    case: NetworkCase, draft: Draft, allowed: Collection[str], broken: Collection[str]
+) -> str:
     """Return the change to the most repetitions of a block with which only the rules `allowed` are
     broken, "" for none. What holds for many mostly holds for fewer, so they are halved.
 
-    A block of few repetitions has no limit to judge. Rules of it that held still do; those among
-    `codes`, which are broken, may not be left without it.
+    A block of few repetitions has no limit to judge. Rules of it that held still do; those that are
+    `broken` may not be left without it.
     """
-    for name, times in repeated(case.network) if case.depth <= MOST_LAYERS else ():
-        words, few, many = "", 0, times
+    for name, times in repeated(draft) if case.depth <= MOST_LAYERS else ():
+        best, few, many = None, 0, times
         while many - few > 1:
             middle = (few + many) // 2
-            found = fewer(case.network, name, middle)
+            found = fewer(draft, name, middle)
             changed = None if found is None else case.changed(found.network)
-            if found and changed and _holds(changed, allowed) and not lost(case, changed, codes):
-                words, few = found.words, middle
+            if changed and _holds(changed, allowed) and not lost(case, changed, broken):
+                best, few = found, middle
             else:
                 many = middle
-        if words:
-            return words
+        if best is not None:
+            return best.words
     return ""
 
 
-def standard_inputs(case: NetworkCase) -> Change | None:
+def standard_inputs(case: NetworkCase, draft: Draft) -> Attempt | None:
     """Return the network with drawn inputs of mean 0 and variance 1, None where they are that."""
     old, law = case.inputs, case.network.law
     if not old.drawn or case.network.input.tokens or (old.mean, old.variance) == (0.0, 1.0):
         return None
-    drawn = DrawnInputs(law.kind, case.network.input.units, case.batch, 0.0, 1.0)
-    words = []
-    if old.mean != 0:
-        words.append(f"--input-mean 0 (now {old.mean:.4g})")
-    if old.variance != 1:
-        words.append(f"--input-std 1 (now {math.sqrt(old.variance):.4g})")
-    return Change(f"use {' and '.join(words)}", case.changed(case.network, drawn.moments()))
+    moments = _drawn(case, case.network, replace(law, mean=0.0, std=1.0)).moments()
+    clauses, options = [], []
+    std = math.sqrt(old.variance)
+    for key, value, now, own in (
+        ("mean", 0.0, old.mean, old.mean == law.mean),
+        ("std", 1.0, std, old.variance == law.std**2),
+    ):
+        if now == value:
+            continue
+        if own and draft.written.file:
+            clauses.append(Set(key, [INPUT], value, f"{now:.4g}"))
+        else:
+            options.append(f"--input-{key} {value:g} (now {now:.4g})")
+    network = case.network
+
+    def say() -> str:
+        words = [change.words for change in tried(draft, *clauses)]
+        return " and ".join(words + ([f"use {' and '.join(options)}"] if options else []))
+
+    return Attempt(case.changed(network, moments), say)

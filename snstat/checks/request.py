@@ -153,7 +153,13 @@ class Request:
         # Runs that may not be compared, for example of one trial, are still judged.
         baseline = self.baseline if drifts.code in self.codes else None
         stack = _stack(run.subject)
-        options: dict[str, Any] = {"same_seed": self.same_seed, "standardized": standardized}
+        own = getattr(self.plan, "network", None)
+        written = None if own is None else own.written
+        options: dict[str, Any] = {
+            "same_seed": self.same_seed,
+            "standardized": standardized,
+            "written": written,
+        }
         shared = run.simulation.batch, inputs, self.bounds, run, baseline
         if stack is not None:
             return StackCase(stack, *shared, **options)

@@ -1,79 +1,166 @@
-"""Networks with some of their layers changed, by the names that their file gives them."""
+"""Networks as their files write them, and what they are with some keys changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from snstat.layers.block import Block
-from snstat.layers.entry import Entry
+from snstat.layers.entry import Entry, holds_layers
+from snstat.layers.keys import INPUT, INPUTS, LAYERS, keys_of
 from snstat.layers.layer import Layer
-from snstat.layers.residual_block import SHORTCUT, Residual
-from snstat.layers.shape import Shape
+from snstat.layers.registry import kind
 from snstat.network.network import Network
+from snstat.network.parameters import parameters_of
+from snstat.network.reading import DEFAULTS, EITHER, PARAMETERS
+from snstat.network.written import Written
+from snstat.values.arithmetic import Parameter
 
-# From the name of a layer, and the layer, to the entries that take its place: the first starts
-# from what the layer started from, each other one from the one before.
-Edit = Callable[[str, Layer], tuple[Layer, ...]]
-Entries = tuple[Entry, ...]
-
-
-def written(network: Network) -> Iterator[tuple[str, Layer]]:
-    """Yield the name and the layer of everything that the file of a network lists, containers
-    before what they hold.
-
-    A name is that of the rows without the numbers of repetitions: "body.ffn".
-    """
-    yield from _written(network.block.entries, "")
+# The keys and places in lists that lead to a table of plain data.
+Path = tuple[str | int, ...]
 
 
-def edited(network: Network, edit: Edit, shape: Shape | None = None) -> Network:
-    """Return the network in which each layer, containers after what they hold, is what `edit`
-    makes of it, with another `shape` of the input if one is given. Raises LayerError where layers
-    do not fit each other then."""
-    entries = _edited(network.block.entries, edit, "")
-    block = replace(network.block, entries=entries)
-    return replace(network, block=block, input=shape or network.input)
+class Place(NamedTuple):
+    """A layer as its file writes it: its name, which is that of the rows without the numbers of
+    repetitions ("body.ffn"), the layer, its own keys, and where they stand."""
+
+    name: str
+    layer: Layer
+    table: Mapping[str, Any]
+    path: Path
 
 
-def begun(entries: Entries, layer: Layer) -> Entries:
-    """Return the entries of a container with one more layer before them, from which all that
-    started from the input of the container start."""
-    moved = (replace(e, inputs=tuple(n + (n >= 0) for n in e.inputs)) for e in entries)
-    return (Entry(layer), *moved)
+class Keyed(NamedTuple):
+    """An edit: the value of a key in the table at a path, None for none."""
+
+    path: Path
+    key: str
+    value: Any
 
 
-def _held(layer: Layer) -> Iterator[tuple[str, str, Entries]]:
-    """Yield the fields of a container that hold layers, what stands before their names, and the
-    entries."""
-    if isinstance(layer, Block | Residual):
-        yield "entries", "", layer.entries
-    if isinstance(layer, Residual) and layer.shortcut is not None:
-        yield "shortcut", f"{SHORTCUT}.", layer.shortcut
+class Inserted(NamedTuple):
+    """An edit: one more table in the list at a path, before the one with that number."""
+
+    path: Path
+    number: int
+    table: Mapping[str, Any]
 
 
-def _written(entries: Entries, prefix: str) -> Iterator[tuple[str, Layer]]:
-    for place, entry in enumerate(entries):
-        name = f"{prefix}{entry.name or place}"
-        yield name, entry.layer
-        for _, before, held in _held(entry.layer):
-            yield from _written(held, f"{name}.{before}")
+Edit = Keyed | Inserted
 
 
-def _edited(entries: Entries, edit: Edit, prefix: str) -> Entries:
-    found: list[Entry] = []
-    # The numbers of the entries that those of before have become; 0 is the container's input.
-    numbers = [0]
-    for place, entry in enumerate(entries):
-        name, layer = f"{prefix}{entry.name or place}", entry.layer
-        changes = {
-            field: _edited(held, edit, f"{name}.{before}") for field, before, held in _held(layer)
-        }
-        if changes:
-            layer = replace(layer, **changes)  # type: ignore[type-var]  # kinds are dataclasses
-        first, *others = edit(name, layer)
-        inputs = tuple(numbers[n] if n > 0 else n for n in entry.inputs)
-        found.append(replace(entry, layer=first, inputs=inputs))
-        found += [Entry(other) for other in others]
-        numbers.append(len(found))
-    return tuple(found)
+@dataclass(frozen=True)
+class Draft:
+    """A network, and what is `written` that describes it."""
+
+    network: Network
+    written: Written
+
+    @classmethod
+    def of(cls, network: Network, written: Written | None = None) -> Draft:
+        """Return the draft of a network: what it was read from if it is still that network, else
+        its own plain data, in which defaults and parameters stand for themselves."""
+        if written is not None:
+            draft = cls(network, written)
+            if draft.read() == network:
+                return draft
+        return cls(network, Written(network.form()))
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """Everything that the file lists, by name, containers before what they hold."""
+        held = _places(self.written.form[LAYERS], self.network.block.entries, "", (LAYERS,))
+        return {place.name: place for place in held}
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Path]:
+        """Where the defaults of each kind stand that has any."""
+        return {kind(name).kind: (DEFAULTS, name) for name in self.written.form.get(DEFAULTS, {})}
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The values of the parameters."""
+        return parameters_of(self.written.form.get(PARAMETERS, {}), self.written.changes)
+
+    def home(self, name: str, key: str) -> Path | None:
+        """Return where a layer, or the input, has a key from, or one that excludes it: its own
+        table or the defaults of its kind; None for neither."""
+        if name == INPUT:
+            return (INPUT,)
+        place, either = self.places[name], {key, EITHER.get(key)}
+        if either & place.table.keys():
+            return place.path
+        path = self.defaults.get(place.layer.kind)
+        return path if path is not None and either & self.table(path).keys() else None
+
+    def table(self, path: Path) -> Any:
+        """Return the table, or the list, at a path."""
+        return _at(self.written.form, path)
+
+    def read(
+        self,
+        edits: Sequence[Edit] = (),
+        parameters: Mapping[str, Parameter] = MappingProxyType({}),
+    ) -> Network:
+        """Return the network after edits, with other values of some parameters. Raises SnstatError
+        where there is no such network."""
+        form = self.written.form
+        if edits:
+            form = _copied(form)
+            for keyed in (edit for edit in edits if isinstance(edit, Keyed)):
+                table = _at(form, keyed.path)
+                table.pop(keyed.key, None)
+                if keyed.value is not None:
+                    table[keyed.key] = keyed.value
+            more = [edit for edit in edits if isinstance(edit, Inserted)]
+            # From the last on, so that those before keep their numbers.
+            for one in sorted(more, key=lambda edit: (*edit.path, edit.number), reverse=True):
+                _at(form, one.path).insert(one.number, dict(one.table))
+        changes = {**self.written.changes, **parameters}
+        return replace(Network.read(form, set=changes), name=self.network.name)
+
+
+def counted_from(tables: Iterable[Mapping[str, Any]], first: int) -> bool:
+    """Return whether layers of a list, or within them, start from others by a number from `first`
+    on, which means other layers once one is put before them."""
+    for table in tables:
+        keys = (INPUT, INPUTS, kind(table["kind"]).second)
+        values = [table[key] for key in keys if key in table]
+        names = [name for own in values for name in (own if isinstance(own, list) else [own])]
+        if any(name.isdecimal() and int(name) >= first for name in names):
+            return True
+        if any(counted_from(held, first) for _, _, held in _held(table)):
+            return True
+    return False
+
+
+def _held(table: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the keys of a layer that hold layers, their fields, and the layers as they are
+    written."""
+    for key, own in keys_of(kind(table["kind"])).items():
+        if holds_layers(own) and key in table:
+            yield key, own.field, table[key]
+
+
+def _places(tables: Any, entries: tuple[Entry, ...], before: str, path: Path) -> Iterator[Place]:
+    """Yield the layers of a list at a path, whose names begin with what is `before` them."""
+    for number, (table, entry) in enumerate(zip(tables, entries, strict=True)):
+        name, here = f"{before}{entry.name or number}", (*path, number)
+        yield Place(name, entry.layer, table, here)
+        for key, own, held in _held(table):
+            inner = f"{name}." if key == LAYERS else f"{name}.{key}."
+            yield from _places(held, getattr(entry.layer, own), inner, (*here, key))
+
+
+def _at(form: Any, path: Path) -> Any:
+    for step in path:
+        form = form[step]
+    return form
+
+
+def _copied(form: Any) -> Any:
+    if isinstance(form, Mapping):
+        return {key: _copied(value) for key, value in form.items()}
+    return [_copied(value) for value in form] if isinstance(form, list | tuple) else form

@@ -35,6 +35,7 @@ from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
 from snstat.network.writing import form_of, text_of
+from snstat.network.written import Written
 from snstat.values import integer
 from snstat.values.kinds import require_printable
 
@@ -54,13 +55,14 @@ class Network:
     The shape may be given as a number of channels, and the block as any layer. Tokens
     (`Shape.of_tokens`) are drawn uniformly and have no other law. Raises LayerError
     with the path of a layer that its input does not fit, and InvalidValueError for more than 10⁹
-    layers.
+    layers. `written` is what it was read from.
     """
 
     input: Shape
     block: Block
     law: InputLaw = field(default_factory=InputLaw)
     name: str = ""
+    written: Written | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Validate the name, the number of layers and their shapes."""
@@ -103,7 +105,7 @@ class Network:
         """
         parts = read_parts(form, set, name)
         try:
-            return cls(parts.input, parts.block, parts.law, parts.name)
+            return cls(parts.input, parts.block, parts.law, parts.name, Written(form, dict(set)))
         except LayerError as error:
             raise in_form(parts.block, error) from None
 
@@ -120,9 +122,10 @@ class Network:
         """
         root = TomlFile.read(path).root
         try:
-            return cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
+            found = cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
         except (NetworkFormError, InvalidValueError) as error:
             raise InputFileError(path, str(error)) from None
+        return replace(found, written=Written(root, dict(set), file=True))
 
     def form(self) -> dict[str, Any]:
         """Return the plain data that `read` takes. Defaults are left out, and so are parameters:

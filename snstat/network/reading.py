@@ -40,7 +40,7 @@ CHANNELS, TOKENS, GRID = "channels", "tokens", "grid"
 _ROOT = (NAME, INPUT, PARAMETERS, DEFAULTS, LAYERS, TIMES)
 _SIZE = Whole(1, MAX_WIDTH)
 # A layer has one of these: its own replaces the other one of the defaults.
-_EITHER = {"weight_gain": "weight_std", "weight_std": "weight_gain"}
+EITHER = {"weight_gain": "weight_std", "weight_std": "weight_gain"}
 
 
 class Parts(NamedTuple):
@@ -132,7 +132,7 @@ class _Reader:
         that it holds are `within` it; a key that holds layers has names of its own."""
         keys = keys_of(found)
         require_known(path, given, keys)
-        replaced = {_EITHER.get(key) for key in given}
+        replaced = {EITHER.get(key) for key in given}
         default = self.defaults.get(found.kind, {}) if path else {}
         table = {key: value for key, value in default.items() if key not in replaced} | {**given}
         fields: dict[str, Any] = {}

@@ -6,8 +6,11 @@ import pytest
 
 from snstat.checks import network_remedies
 from snstat.checks.chance import too_narrow
-from snstat.checks.network_changes import _range, _which
-from snstat.checks.network_remedies import Change, network_remedy
+from snstat.checks.network_changes import _range
+from snstat.checks.network_clauses import which
+from snstat.checks.network_remedies import Attempt, network_remedy
+from snstat.checks.rules import CODES
+from snstat.network.editing import Draft
 from tests.checks.cases import dense, network_case, network_of, residual
 
 FIVE = network_of(*[dense() for _ in range(5)])
@@ -29,7 +32,7 @@ MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
     (MIXED, "6 7", "dense and residuals 6 and 7"),
 ])  # fmt: skip
 def test_layers_in_words(network, names, words):
-    assert _which(network, names.split()) == words
+    assert which(Draft.of(network), names.split()) == words
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,8 @@ CHOICES = [
     (["A !", "B"], {}, "B"),
     (["A other !", "B other"], {}, "B"),
     (["A ?", "B"], {"": "shorter"}, "B"),
-    (["A other"], {"": "shorter"}, "shorter"),
+    (["A other"], {"": "shorter"}, "A"),
+    (["A own"], {"": "shorter"}, "shorter"),
     (["A other"], {"other": "shorter"}, "A"),
     (["A own"], {"other": "shorter"}, "shorter"),
 ]
@@ -63,19 +67,21 @@ def test_the_first_change_that_mends_all_is_told_else_the_first_that_does_no_har
     monkeypatch, tried, shorter, told
 ):
     case, codes = network_case(dense()), {"own": too_narrow.code, "other": "SN101"}
-    found = [Change(words[0], words[1:].split()) for words in tried]
+    found = [Attempt(words[1:].split(), lambda name=words[0]: name) for words in tried]
 
     def holds(broken, allowed):
         return all(codes[name] in allowed for name in broken if name in codes)
 
     fakes = {
         "looked": lambda *_: True,
-        "changes": lambda _: iter(found),
+        "attempts": lambda *_: iter(found),
         "_holds": holds,
         "lost": lambda _, tried: "!" in tried,
         "_unknown": lambda tried, _: int(tried is not case and "?" in tried),
-        "_shorter": lambda _, allowed, __: shorter.get("other" if allowed else "", ""),
+        "_shorter": lambda _case, _draft, allowed, _broken: shorter.get(
+            "other" if allowed else "", ""
+        ),
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(network_remedies, name, fake)
-    assert network_remedy(too_narrow, case, {*codes.values()}) == told
+    assert network_remedy(too_narrow, case, {*codes.values()}, CODES) == told

@@ -20,6 +20,7 @@ from snstat.experiment.densities import with_densities
 from snstat.experiment.plans import plan_again, plan_of
 from snstat.layers.embedding import Embedding
 from snstat.layers.shape import Shape
+from snstat.network.editing import Draft
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
@@ -254,7 +255,7 @@ def test_a_saved_run_knows_that_its_inputs_are_tokens(tmp_path, tokens, data):
     assert repr(found) == repr(expected)
     case = NetworkCase(NETWORK, 5, expected, Bounds())
     assert case.theory_holds
-    assert standard_inputs(case) is None
+    assert standard_inputs(case, Draft.of(case.network)) is None
 
 
 def test_remedies_leave_the_tokens_alone(capsys, tmp_path):
