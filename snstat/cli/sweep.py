@@ -137,7 +137,7 @@ def _asked(
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     if subject is not None and subject.lower().endswith(SUFFIX):
-        found = TomlFile.read(subject)
+        found = TomlFile.read(subject, "a sweep or a network file is short")
         if is_sweep(found.root):
             file = sweep_of_file(found)
         else:

@@ -14,6 +14,7 @@ from snstat.errors import InputFileError
 
 # A configuration is a few pages. tomllib takes up to 500 times the size of a file.
 MAX_BYTES = 2**20
+LARGE = "a configuration is short"
 # Parts of a dotted key. The memory and time that tomllib takes grow with the square of their
 # number: a key of 100,000 parts, one small file, fills the memory of a large machine.
 MAX_PARTS = 16
@@ -43,13 +44,13 @@ class TomlFile:
     text: str
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> TomlFile:
-        """Return the file at `path`.
+    def read(cls, path: str | os.PathLike[str], large: str = LARGE) -> TomlFile:
+        """Return the file at `path`; `large` is the remedy for one that is too large.
 
         Raises InputFileError, with the line where there is one, for a file that is missing, no
         plain file, unreadable, larger than MAX_BYTES, not UTF-8, not TOML, or too deeply nested.
         """
-        text = _text(path)
+        text = _text(path, large)
         line = _too_many_parts(text)
         if line is not None:
             raise InputFileError(
@@ -107,7 +108,7 @@ def _header(line: str) -> tuple[str, ...] | None:
     return tuple(keys)
 
 
-def _text(path: str | os.PathLike[str]) -> str:
+def _text(path: str | os.PathLike[str], large: str) -> str:
     name = os.fspath(path)
     try:
         if Path(name).is_dir():
@@ -127,7 +128,7 @@ def _text(path: str | os.PathLike[str]) -> str:
     except ValueError as error:  # a null character
         raise InputFileError(repr(name), f"is no file name ({error})") from None
     if len(data) > MAX_BYTES:
-        raise InputFileError(name, f"has more than {MAX_BYTES} bytes", "configurations are short")
+        raise InputFileError(name, f"has more than {MAX_BYTES:,} bytes", large)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -43,6 +43,8 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 MOST_OF_A_NAME = 100
 # How the names of network files end.
 SUFFIX = ".toml"
+# What to do about a file that is too large.
+LARGE = "a network file is short: repeat layers with times"
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
 
@@ -120,7 +122,7 @@ class Network:
 
         See `read`. Raises InputFileError for a file that cannot be read or describes no network.
         """
-        root = TomlFile.read(path).root
+        root = TomlFile.read(path, LARGE).root
         try:
             found = cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
         except (NetworkFormError, InvalidValueError) as error:

@@ -24,12 +24,12 @@ from snstat.layers.keys import (
 from snstat.layers.layer import Layer
 from snstat.layers.registry import kind
 from snstat.layers.shape import Shape
-from snstat.limits import MAX_WIDTH
+from snstat.limits import MAX_DEPTH, MAX_WIDTH
 from snstat.network.input_law import InputLaw
-from snstat.network.parameters import evaluated, parameters_of
+from snstat.network.parameters import MARK, evaluated, parameters_of
 from snstat.network.places import At, require_known, table_of
 from snstat.network.scopes import Scope
-from snstat.values.arithmetic import Parameter
+from snstat.values.arithmetic import Parameter, computed
 from snstat.values.kinds import Kind, Whole, require_printable
 from snstat.values.option import options_of
 
@@ -148,7 +148,12 @@ class _Reader:
                 with At(path):
                     fields[own.field] = self.value(key, table[key], own.option.kind)
         with At(path):
-            return found(**fields)
+            layer = found(**fields)
+            if path and layer.count > MAX_DEPTH:
+                raise InvalidValueError(
+                    LAYERS, layer.count, f"at most {MAX_DEPTH:,}", "lower times"
+                )
+            return layer
 
     def entries(self, path: str, forms: Any, depth: int, scope: Scope) -> tuple[Entry, ...]:
         """Return the entries that a container holds under one key, whose names are in `scope`."""
@@ -190,10 +195,22 @@ class _Reader:
         try:
             return kind.plain(key, plain)
         except InvalidValueError as error:
-            if plain == given or error.remedy:
+            if error.remedy:
                 raise
             remedy = f"it is the result of {quoted(given)}"
+            if plain == given:
+                remedy = self._marked(key, given, kind)
             raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
+
+    def _marked(self, key: str, given: Any, kind: Kind) -> str:
+        """Return what to write for a text that is arithmetic but for its mark, "" for another."""
+        if not isinstance(given, str):
+            return ""
+        try:
+            kind.plain(key, computed(key, given, self.parameters))
+        except InvalidValueError:
+            return ""
+        return f'arithmetic begins with {MARK}: write "{MARK}{given.strip()}"'
 
 
 def _kind(path: str, name: Any) -> type[Layer]:

@@ -149,9 +149,12 @@ def _no_layer(name: str, subject: NetworkSummary | ModuleSummary) -> InvalidValu
     if subject.what == "module":
         remedy = "--layers all lists the names"
     compared = range(min(subject.depth + 1, MOST_COMPARED))
-    near = nearest(name, [subject.row(n).name for n in compared])
+    names = {subject.row(n).name.lower(): subject.row(n).name for n in compared}
+    near = [names[word] for word in nearest(name.lower(), names)]
     if name.lower() in WORDS:
         remedy = ""
+    elif _named(name.lower(), subject):  # a container, or a pattern
+        remedy = f"did you mean {name.lower()!r}?"
     elif near:
         remedy = f"did you mean {near[0]!r}?"
     elif _named(f"*.{name}", subject):

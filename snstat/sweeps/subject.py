@@ -21,7 +21,7 @@ from snstat.errors import (
     printable,
 )
 from snstat.experiment.trace_settings import TraceSettings, is_module, is_onnx
-from snstat.network.network import MOST_OF_A_NAME, SUFFIX, Network
+from snstat.network.network import LARGE, MOST_OF_A_NAME, SUFFIX, Network
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import EVERY, OF_POSITIONS
@@ -74,7 +74,7 @@ class SweepSubject:
             raise InvalidValueError("subject", given, bound)
         path = os.fspath(given)
         if path.lower().endswith(SUFFIX):
-            return cls.of_form(TomlFile.read(path).root, path)
+            return cls.of_form(TomlFile.read(path, LARGE).root, path)
         if is_onnx(path) or is_module(path):
             return cls(MODULE, path, target=path, source=_source_of(path))
         bound = "a network file (.toml), or the name of a module (package.module:name)"

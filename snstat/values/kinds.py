@@ -68,6 +68,10 @@ class Whole(Kind):
         """See Kind."""
         return self.check(name, whole(name, text))
 
+    def plain(self, name: str, value: Any) -> Any:
+        """See Kind. 1e3 is 1000, as it is where it is typed."""
+        return super().plain(name, without_fraction(value))
+
     def schema(self) -> dict[str, Any]:
         """See Kind."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
@@ -204,6 +208,12 @@ class Texts(Kind):
     def schema(self) -> dict[str, Any]:
         """See Kind."""
         return {"type": "array", "items": {"type": "string"}}
+
+
+def without_fraction(value: Any) -> Any:
+    """Return a float without a fraction as a whole number, and everything else as it is."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= MAX_INTEGER
+    return int(value) if whole else value
 
 
 def require_printable(name: str, text: str) -> None:

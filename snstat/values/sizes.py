@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.values.kinds import Kind
+from snstat.values.kinds import Kind, without_fraction
 from snstat.values.ranges import integer
 
 Sizes = int | tuple[int, ...]
@@ -27,6 +27,13 @@ class GridSizes(Kind):
         if not value:
             raise InvalidValueError(name, value, self.words)
         return tuple(integer(name, size, self.low, self.high) for size in value)
+
+    def plain(self, name: str, value: Any) -> Sizes:
+        """See Kind. 1e3 is 1000."""
+        several = isinstance(value, list | tuple)
+        sizes = [without_fraction(size) for size in value] if several else without_fraction(value)
+        found: Sizes = super().plain(name, sizes)
+        return found
 
     def schema(self) -> dict[str, Any]:
         """See Kind."""

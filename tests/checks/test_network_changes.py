@@ -60,13 +60,32 @@ CHOICES = [
     (["A other"], {"other": "shorter"}, "A"),
     (["A own"], {"other": "shorter"}, "shorter"),
 ]
+# The same where the other rule, which is broken as well, is not selected: a change may break no
+# rule that held.
+OF_SELECTED = [
+    (["A other"], {}, "A"),
+    (["A other", "B"], {}, "A"),
+    (["A own"], {"other": "shorter"}, "shorter"),
+    (["A third", "B other"], {}, "B"),
+]
 
 
 @pytest.mark.parametrize(("tried", "shorter", "told"), CHOICES)
 def test_the_first_change_that_mends_all_is_told_else_the_first_that_does_no_harm(
     monkeypatch, tried, shorter, told
 ):
-    case, codes = network_case(dense()), {"own": too_narrow.code, "other": "SN101"}
+    assert _told(monkeypatch, tried, shorter, CODES) == told
+
+
+@pytest.mark.parametrize(("tried", "shorter", "told"), OF_SELECTED)
+def test_rules_that_are_not_selected_may_stay_broken(monkeypatch, tried, shorter, told):
+    assert _told(monkeypatch, tried, shorter, {too_narrow.code}) == told
+
+
+def _told(monkeypatch, tried, shorter, chosen):
+    """Return the remedy of a network that breaks two rules."""
+    case = network_case(dense())
+    codes = {"own": too_narrow.code, "other": "SN101", "third": "SN102"}
     found = [Attempt(words[1:].split(), lambda name=words[0]: name) for words in tried]
 
     def holds(broken, allowed):
@@ -84,4 +103,5 @@ def test_the_first_change_that_mends_all_is_told_else_the_first_that_does_no_har
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(network_remedies, name, fake)
-    assert network_remedy(too_narrow, case, {*codes.values()}, CODES) == told
+    broken = {codes["own"], codes["other"]}
+    return network_remedy(too_narrow, case, broken, chosen)

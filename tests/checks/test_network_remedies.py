@@ -276,3 +276,36 @@ def test_fewer_repetitions_of_a_block_need_no_limit_where_it_held(monkeypatch):
     (broken,) = judge(found, set(CODES))[1]
     assert re.fullmatch(r'set "times" of block 1 to [123] \(now 9\)', broken.remedy)
     assert lost(found, found.changed(followed(found.network, broken.remedy)))
+
+
+def remedies_of(found, codes):
+    return {broken.code: broken.remedy for broken in judge(found, codes)[1]}
+
+
+def test_rules_that_are_not_selected_veto_no_remedy():
+    """Dropout of 0.1 multiplies second moments by 1/0.9 a layer. What it does to the cosine, and
+    how much networks of this width differ, is not asked."""
+    layers = dense(64, "relu", init="he_normal"), {"kind": "dropout", "rate": 0.1}
+    found = network_case(repeated(60, *layers), channels=64)
+    (told,) = remedies_of(found, {"SN102"}).values()
+    assert told == 'set "rate" of dropout layer 0.1 to 0.05 (now 0.1)'
+    after = found.changed(followed(found.network, told))
+    left = {broken.code for broken in judge(after, set(CODES), remedies=False)[1]}
+    assert left == {broken.code for broken in judge(found, set(CODES), remedies=False)[1]} - {
+        "SN102"
+    }
+    assert left
+
+
+def test_the_depth_is_kept_where_another_change_mends_the_rule():
+    """LeCun's weights lose half of the second moment in every layer of ReLU. The networks differ
+    too much for one more rule, which the usual weights do not mend."""
+    first = dense(64, "relu", weight_gain=0.5)
+    found = network_case(first, repeated(20, dense(64, "relu", init="lecun_normal")), channels=64)
+    told = remedies_of(found, set(CODES))
+    assert {"SN101", "SN201", "SN502"} <= told.keys()
+    words = 'leave out "init" of dense layer 1.0 and "weight_gain" of dense layer 0'
+    assert told["SN101"] == told["SN201"] == words
+    after = found.changed(followed(found.network, words))
+    assert RULES["SN101"](after) is RULES["SN201"](after) is None
+    assert RULES["SN502"](after) is not None

@@ -64,6 +64,9 @@ def encoder(width=512, blocks=12, function="gelu"):
     return Network(Shape(width, (128,)), whole, InputLaw(mean=0.5), "encoder")
 
 
+MANY = {"kind": "block", "times": 10**9, "layers": [DENSE]}
+
+
 def read(*layers, **root):
     return Network.read({"input": {"channels": 3}, "layers": list(layers)} | root)
 
@@ -208,6 +211,13 @@ def test_what_must_be_given_is_asked_for(name):
         (DENSE | {"name": "7"}, "layers.1.dense", "but must be a letter"),
         (DENSE | {"name": ""}, "layers.1.dense", "name is ''"),
         (DENSE | {"name": 7}, "layers.1.dense", "name is 7, but must be text"),
+        (DENSE | {"width": 4.5}, "layers.1.dense", "width is 4.5, but must be a whole number"),
+        (DENSE | {"width": 1e300}, "layers.1.dense", "width is 1e+300, but must be a whole number"),
+        (DENSE | {"bias_std": "2/n"}, "layers.1.dense", 'begins with =: write "=2/n"'),
+        (DENSE | {"width": "2*n"}, "layers.1.dense", 'begins with =: write "=2*n"'),
+        (DENSE | {"width": "2/3"}, "layers.1.dense", "a whole number of at most 64 bits\n"),
+        (DENSE | {"bias_std": "two"}, "layers.1.dense", "is 'two', but must be a finite number\n"),
+        (MANY | {"layers": [MANY]}, "layers.1.block", "layers is 1000000000000000000, but must be"),
         ({"kind": "block", "layers": []}, "layers.1.block.layers", "[] is no list of layers"),
         ({"kind": "block", "layers": {}}, "layers.1.block.layers", "{} is no list of layers"),
         ({"kind": "block", "layers": [DENSE, DENSE | {"width": -1}]},
@@ -219,8 +229,20 @@ def test_errors_in_layers_have_their_path(layer, path, words):
         read(DENSE | {"name": "alpha"}, layer, parameters={"n": 3})
     assert caught.value.path == path
     assert str(caught.value).startswith(f"{path}: ")
-    assert words in str(caught.value)
+    assert words in f"{caught.value}\n"
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_floats_without_a_fraction_are_whole_numbers():
+    """As on the command line."""
+    inner = {"kind": "block", "times": "=n", "layers": [DENSE | {"width": 8e0}]}
+    conv = {"kind": "conv", "channels": 2.0, "kernel": [3.0]}
+    form = {"input": {"channels": 8.0, "grid": [1e1]}, "parameters": {"n": 1e1}}
+    found = Network.read(form | {"layers": [conv, inner]})
+    form = {"input": {"channels": 8, "grid": [10]}, "parameters": {"n": 10}}
+    conv, inner["layers"] = conv | {"channels": 2, "kernel": [3]}, [DENSE | {"width": 8}]
+    assert found == Network.read(form | {"layers": [conv, inner]})
+    assert found.form()["layers"][1]["times"] == 10
 
 
 @pytest.mark.parametrize(
@@ -361,7 +383,7 @@ def test_a_form_that_holds_itself_is_refused_soon():
         ),
         ("x = [", "is not valid TOML"),
         ("a = " + "[" * 9999 + "]" * 9999, "nested too deeply"),
-        ("#" * (MAX_BYTES + 1), "more than 1048576 bytes"),
+        ("#" * (MAX_BYTES + 1), "more than 1,048,576 bytes; a network file is short"),
         ("", "input: no channels"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -194,6 +195,21 @@ def test_functions_are_shown_and_counted_beside_modules() -> None:
 def test_an_unknown_path_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidValueError, match=r"did you mean 'layer1\.conv'"):
         parse_layers("layer1.cnov").of(SUMMARY)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("LAYER1.Relu", "layer1.relu"),
+        ("Layer1", "layer1"),
+        ("*.RELU", "*.relu"),
+        ("LAYER1.CNOV", "layer1.conv"),
+        ("resnet", "ResNet"),
+    ],
+)
+def test_a_path_in_another_case_is_refused_with_its_own(text: str, meant: str) -> None:
+    with pytest.raises(InvalidValueError, match=re.escape(f"did you mean {meant!r}?")):
+        parse_layers(text).of(SUMMARY)
 
 
 def test_few_calls_are_all_shown_and_many_are_not() -> None:
