@@ -51,7 +51,7 @@ def branches_fade(case: Case) -> Broken | None:
       SN402 branches-fade, layer 4: the branch added at layer 32 has 0.00062 of
             the second moment of the sum, below 0.001; so fade all 8 from layer 4
             on
-            → use --input-std 1 (now 40)
+            → set "std" of input to 1 (now 40)
     ```
 
     **How to fix it.** Begin with a smaller stream: normalise what enters it. Use a larger `scale`,
