@@ -17,7 +17,9 @@ WIDTH = 64
 TRIALS, BEYOND = 32, 4.5
 
 
-def propagate(name, *, trials=2, width=WIDTH, batch=16, backward=False, **parameters):
+def propagate(
+    name, *, trials=2, width=WIDTH, batch=16, backward=False, infinite_width=0, **parameters
+):
     """Run an example at a small width; theory of infinite width does not depend on it."""
     return snstat.propagate(
         FOLDER / f"{name}.toml",
@@ -25,6 +27,7 @@ def propagate(name, *, trials=2, width=WIDTH, batch=16, backward=False, **parame
         trials=trials,
         batch=batch,
         backward=backward,
+        infinite_width=infinite_width,
     )
 
 

@@ -13,8 +13,9 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import snstat
+from snstat.errors import LayerError
 from snstat.network.network import Network
-from tests.example_networks import BEYOND, FOLDER, TRIALS, agrees, rows, simulated
+from tests.example_networks import BEYOND, FOLDER, TRIALS, agrees, propagate, simulated
 
 pytestmark = pytest.mark.examples
 
@@ -88,37 +89,50 @@ def test_vgg_max_pools_add_more_than_padding_loses():
 
 def test_slicenet_has_few_weights():
     """K²N + N² of them where an ordinary convolution has K²N²; biases are counted apart."""
-    width = 64
+    width, depth = 64, 6
     counts = []
-    for together in (1, width):
-        network = Network.load(FOLDER / "slicenet.toml", set={"together": together})
-        first, second = list(network.rows())[:2]
-        counts.append(
-            [row.layer.parameters(row.before) - row.after.channels for row in (first, second)]
+    for separable in (1, 0):
+        network = Network.load(FOLDER / "slicenet.toml", set={"separable": separable})
+        rows = list(network.rows())
+        matrices = [own for row in rows for own in row.layer.matrices(row.before)]
+        counts.append(sum(own.fan_in * own.fan_out for own in matrices))
+        assert {row.layer.kind for row in rows} == (
+            {"depthwise_conv", "dense", "separable_conv"} if separable else {"conv"}
         )
-    assert counts == [[9 * width, width**2], [9 * width**2, width**2]]
-    assert 7.8 < counts[1][0] / sum(counts[0]) < 8
+    few, many = depth * (9 * width + width**2), depth * 9 * width**2
+    assert counts == [few, many]
+    assert 7.8 < many / few < 8
 
 
-@pytest.mark.parametrize("together", [1, 64])
-def test_slicenet_keeps_second_moments(together):
-    run = simulated("slicenet", together=together, backward=True, batch=4)
+@pytest.mark.parametrize("separable", [1, 0])
+def test_slicenet_keeps_second_moments(separable):
+    run = simulated("slicenet", separable=separable, backward=True, batch=4)
     np.testing.assert_allclose(run.second_moment.theory, 1.0, rtol=1e-12)
     np.testing.assert_allclose(run.gradient.theory, 1.0, rtol=1e-12)
     # Expectations of E z² hold at any width.
     assert agrees(run.second_moment, [1, 2, 3, 4])
 
 
-@pytest.mark.parametrize(("together", "kurtosis"), [(1, 3 * (1 + 2 / 9)), (64, 3.0)])
-def test_slicenet_depthwise_units_have_heavy_tails(together, kurtosis):
-    run = simulated("slicenet", together=together)
-    (first, *_) = rows(run, "depthwise")
+def test_slicenet_depthwise_units_have_heavy_tails():
+    run = simulated("slicenet")
+    assert run.layers[1].kind == "depthwise_conv"
     # Of Gaussian units of variance a = |w|², with 9 terms: 3 E a²/(E a)². Estimates from 64
     # channels are off by less than a part of 1/64.
-    off = abs(run.kurtosis.estimate[first] - kurtosis)
-    assert run.kurtosis.theory[first] == pytest.approx(kurtosis, rel=1e-12)
+    kurtosis = 3 * (1 + 2 / 9)
+    off = abs(run.kurtosis.estimate[1] - kurtosis)
+    assert run.kurtosis.theory[1] == pytest.approx(kurtosis, rel=1e-12)
     assert np.isfinite(run.kurtosis.theory).all()
-    assert off < BEYOND * run.kurtosis.stderr[first] + kurtosis / 64
+    assert off < BEYOND * run.kurtosis.stderr[1] + kurtosis / 64
+
+
+def test_slicenet_has_a_limit_of_infinite_width():
+    """Many channels, each with a kernel of 9: the kurtosis is the same."""
+    run = propagate("slicenet", trials=8, infinite_width=512)
+    kurtosis = 3 * (1 + 2 / 9)
+    off = abs(run.kurtosis.estimate[1] - kurtosis)
+    assert off < BEYOND * run.kurtosis.stderr[1] + kurtosis / 512
+    with pytest.raises(LayerError, match=r"64 channels of the input, .* try 128"):
+        propagate("slicenet", infinite_width=100)
 
 
 def test_acgan_shows_small_weights_in_its_pixels_only():

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.network.network import Network
 
 pytestmark = pytest.mark.examples
 
@@ -73,15 +72,55 @@ def test_a_stream_before_norms_grows_and_keeps_tokens_apart(prenorm, postnorm):
     assert postnorm.gradient.theory[normed[0]] < 0.3
 
 
-def test_without_residuals_tokens_are_alike():
-    layers = [{"kind": "layer_norm"}, {"kind": "attention", "heads": 4}]
-    form = {"input": {"channels": WIDTH, "grid": [32]}}
-    block = {"kind": "block", "times": BLOCKS, "layers": layers}
-    found = snstat.check(Network.read(form | {"layers": [block]}), batch=8)
+@pytest.mark.parametrize("name", ["encoder_prenorm", "encoder_postnorm"])
+def test_without_shortcuts_tokens_are_alike_in_the_second_block(name):
+    path = FOLDER / f"{name}.toml"
+    assert snstat.check(path, batch=8).passed
+    found = snstat.check(path, batch=8, set={"skip": 0})
     (finding,) = [own for own in found.findings if own.code == "SN304"]
-    assert finding.layer <= 6
-    assert snstat.check(FOLDER / "encoder_prenorm.toml", batch=8).passed
-    assert snstat.check(FOLDER / "encoder_postnorm.toml", batch=8).passed
+    assert [*snstat.Network.load(path).rows()][finding.layer - 1].name == "encoder.1.attend"
+    assert finding.value > 0.99
+    assert finding.remedy.startswith('set "skip" of residuals encoder.attend and encoder.ffn to 1')
+
+
+def by_name(run, statistic):
+    values = run.statistics[statistic].estimate
+    return {row.name: value for row, value in zip(run.layers, values, strict=True)}
+
+
+@pytest.mark.parametrize("post", [0, 1])
+def test_a_transformer_without_shortcuts_loses_its_tokens(post):
+    run = simulated("transformer", set={"post": post, "skip": 0})
+    found = snstat.check(run)
+    assert found.verdict == "collapsed"
+    assert "SN304" in [own.code for own in found.findings]
+    cosine = by_name(run, "position_cosine")
+    assert cosine["encoder.0.attend"] < 0.9
+    assert cosine["encoder.1.attend"] > 0.99
+
+
+def test_norms_before_and_after_the_sums_of_the_transformer():
+    """Before them, the stream grows, tokens stay apart, and gradients grow on the way back. After
+    them, it stays at 1, tokens become alike, and gradients shrink."""
+    before, after = (simulated("transformer", backward=True, set={"post": post}) for post in (0, 1))
+    norms = [
+        [row.name for row in run.layers if row.kind == "layer_norm"] for run in (before, after)
+    ]
+    # One for each of the five branches, and one after each of the two stacks.
+    assert [len(names) for names in norms] == [5 * BLOCKS + 2, 5 * BLOCKS]
+    squares = by_name(before, "second_moment")
+    assert squares["decoder.0.ffn"] < 4.0
+    assert squares["decoder.5.ffn"] > 10.0
+    # The norm's ε takes up to 1e-5.
+    assert by_name(after, "second_moment")["decoder.5.norm"] == pytest.approx(1.0, abs=1e-4)
+    apart, alike = (by_name(run, "position_cosine") for run in (before, after))
+    assert apart["decoder.5.ffn"] < 0.85
+    assert alike["decoder.5.norm"] > 0.99
+    # From the end of the decoder's last block but one to the end of the first.
+    grown, shrunk = (by_name(run, "gradient") for run in (before, after))
+    assert grown["decoder.0.ffn"] > 1.5 * grown["decoder.4.ffn"]
+    assert shrunk["decoder.0.norm"] < 0.1 * shrunk["decoder.4.norm"]
+    assert snstat.check(before).passed
 
 
 def test_theory_of_the_transformer_ends_where_tokens_differ():
@@ -102,4 +141,3 @@ def test_theory_of_the_transformer_ends_where_tokens_differ():
     cosine = run.statistics["position_cosine"].estimate
     assert cosine[names.index("decoder.0.cross.1")] > 0.98
     assert cosine[names.index("decoder.0.self.1")] < 0.7
-    assert snstat.check(FOLDER / "transformer.toml", batch=8).passed

@@ -83,13 +83,15 @@ def with_gains(draft: Draft, gains: Iterable[float], digits: int = DIGITS) -> It
 
 def _scales(draft: Draft) -> Iterator[Change]:
     """Yield one factor for all residuals: 1, and such that the branches of all N together add about
-    as much to the stream as it has, or half of that, where each preserves the signal."""
+    as much to the stream as it has, or half of that, where each preserves the signal. Then yield
+    shortcuts as they are."""
     found = _of(draft, Residual)
     if not found:
         return
     count = sum(row.layer.kind == Residual.kind for row in draft.network.rows())
     scales = (1.0, 1.0 / math.sqrt(count), 1.0 / math.sqrt(2 * count))
     yield from _of_all(draft, "scale", scales, {n: own.scale for n, own in found.items()})
+    yield from _of_all(draft, "skip", (1.0,), {n: own.skip for n, own in found.items()})
 
 
 def _factors(draft: Draft) -> Iterator[Change]:

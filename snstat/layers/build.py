@@ -47,11 +47,12 @@ def residual(
     *layers: Layer | Named,
     scale: float = 1.0,
     shortcut: Sequence[Layer | Named] | Layer | Named | None = None,
+    skip: float = 1.0,
 ) -> Residual:
-    """Return shortcut(x) + `scale`·layers(x); without a `shortcut`, x itself is added."""
+    """Return `skip`·shortcut(x) + `scale`·layers(x); without a `shortcut`, that is x itself."""
     alone = isinstance(shortcut, Layer | Named)
     around = None if shortcut is None else _entries([shortcut] if alone else shortcut)
-    return Residual(_entries(layers), scale=scale, shortcut=around)
+    return Residual(_entries(layers), scale=scale, shortcut=around, skip=skip)
 
 
 def _entries(layers: Any) -> tuple[Entry, ...]:

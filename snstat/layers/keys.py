@@ -14,8 +14,8 @@ from snstat.layers.layer import Layer
 from snstat.values.option import Option, options_of
 
 # Keys of every layer, whatever its kind.
-KIND, NAME, INPUT, INPUTS = "kind", "name", "input", "inputs"
-OF_EVERY_LAYER = (KIND, NAME, INPUT, INPUTS)
+KIND, NAME, INPUT, INPUTS, WHEN = "kind", "name", "input", "inputs", "when"
+OF_EVERY_LAYER = (KIND, NAME, INPUT, INPUTS, WHEN)
 # The layers that a container holds: their key, where the field of the class is called otherwise.
 LAYERS = "layers"
 _SPELLED = {"entries": LAYERS}

@@ -29,14 +29,15 @@ SHORTCUT = "shortcut"
 
 @dataclass(frozen=True)
 class Residual(Container):
-    """shortcut(x) + scale·layers(x), where the shortcut is x itself or layers.
+    """skip·shortcut(x) + scale·layers(x), where the shortcut is x itself or layers.
 
     If the branch f(x) ends in weights of mean 0, E[xx'] grows by scale² E[ff'], and squared
     gradients of x add up: with scale 1 a branch that preserves the signal doubles both, and with
-    scale² = 1/L, L of them multiply them by less than e. If it ends in an activation, the means add
-    as well. Nothing is known of branches whose units depend on the same weights as those of x, nor
-    of an activation after the sum, unless x and f(x) are Gaussian.
-    Sources: arXiv:1512.03385, arXiv:1712.08969.
+    scale² = 1/L, L of them multiply them by less than e. What goes past the branch is multiplied by
+    skip², and with 0 there is only the branch. If that ends in an activation, the means add as
+    well. Nothing is known of branches whose units depend on the same weights as those of x, nor of
+    an activation after the sum, unless x and f(x) are Gaussian.
+    Sources: arXiv:1512.03385, arXiv:1712.08969, arXiv:2203.00555 (`skip`).
     """
 
     kind: ClassVar[str] = "residual"
@@ -47,6 +48,7 @@ class Residual(Container):
     shortcut: tuple[Entry, ...] | None = option(
         Entries(), "The layers of the shortcut.", shown="none: the input itself"
     )
+    skip: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of the shortcut.", default=1.0)
 
     def __post_init__(self) -> None:
         """Validate every value. A layer of the branch may not be called as the shortcut is."""
@@ -58,7 +60,7 @@ class Residual(Container):
     @cached_property
     def parts(self) -> tuple[Entry, ...]:
         """The branch, the shortcut and their sum."""
-        branch, total = _fed(self.entries), Sum(self.scale)
+        branch, total = _fed(self.entries), Sum(self.scale, self.skip)
         if self.shortcut is None:
             return branch, Entry(total, (0, 1))
         return branch, _fed(self.shortcut, SHORTCUT), Entry(total, (2, 1))
@@ -80,7 +82,7 @@ class Residual(Container):
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A knob of the layers within turns all that have it."""
-        changes: dict[str, Any] = {"scale": value} if knob == "scale" else {}
+        changes: dict[str, Any] = {knob: value} if knob in ("scale", "skip") else {}
         for name in ("entries", "shortcut"):
             own = getattr(self, name)
             turned = None if own is None or knob == "times" else Block(own).turned(knob, value)
@@ -98,12 +100,13 @@ def _fed(entries: tuple[Entry, ...], name: str = "") -> Entry:
 
 @dataclass(frozen=True)
 class Sum(Layer):
-    """x + scale·y: the sum at the end of a residual."""
+    """skip·x + scale·y: the sum at the end of a residual."""
 
     kind: ClassVar[str] = "residual"
     arrays: ClassVar[int] = 1
 
     scale: float
+    skip: float
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError for a branch of another shape than the shortcut."""
@@ -121,14 +124,16 @@ class Sum(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
-        return sum_of(inputs, (1.0, self.scale))
+        return sum_of(inputs, (self.skip, self.scale))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
-        return after_sum(step, inputs, (1.0, self.scale))
+        return after_sum(step, inputs, (self.skip, self.scale))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""
         first, second = inputs
-        scale = self.scale
-        return Pass(first + scale * second, lambda slope: (slope, scale * slope))
+        scale, skip = self.scale, self.skip
+        if skip == 1.0:
+            return Pass(first + scale * second, lambda slope: (slope, scale * slope))
+        return Pass(skip * first + scale * second, lambda slope: (skip * slope, scale * slope))

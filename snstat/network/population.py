@@ -95,7 +95,7 @@ class Population:
             channels = network.input.channels
             wide = widths.of(channels)
             copies, rest = divmod(wide, channels)
-            if network.input.tokens or copies == 1:
+            if network.input.tokens or (copies == 1 and not rest):
                 raise
             shape = replace(network.input, channels=wide)
             found = cls(units, network, Network(shape, block, network.law, network.name), copies)

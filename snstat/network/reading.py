@@ -18,6 +18,7 @@ from snstat.layers.keys import (
     NAME_WORDS,
     OF_EVERY_LAYER,
     PREVIOUS,
+    WHEN,
     keys_of,
     require_names,
 )
@@ -143,7 +144,9 @@ class _Reader:
             elif holds_layers(own):
                 inner = f"{path}.{key}" if path else key
                 scope = Scope() if within is None else replace(within, numbers={INPUT: 0})
-                fields[own.field] = self.entries(inner, table[key], depth + 1, scope)
+                entries = self.entries(inner, table[key], depth + 1, scope)
+                if entries or own.required:
+                    fields[own.field] = entries
             else:
                 with At(path):
                     fields[own.field] = self.value(key, table[key], own.option.kind)
@@ -156,7 +159,11 @@ class _Reader:
             return layer
 
     def entries(self, path: str, forms: Any, depth: int, scope: Scope) -> tuple[Entry, ...]:
-        """Return the entries that a container holds under one key, whose names are in `scope`."""
+        """Return the entries that a container holds under one key, whose names are in `scope`.
+
+        The names of a layer that is left out, and "previous" after it, are those of the layer that
+        it starts from. There are no entries if all are left out.
+        """
         if not isinstance(forms, list | tuple) or not forms:
             raise NetworkFormError(path, f"{quoted(forms)} is no list of layers, one or more")
         if depth > MOST_NESTED:
@@ -166,7 +173,7 @@ class _Reader:
             reason = f"more than {MOST_WRITTEN:,} layers are written; repeat them with times"
             raise NetworkFormError(path, reason)
         found: list[Entry] = []
-        numbers = scope.numbers
+        numbers, last = scope.numbers, 0
         for place, form in enumerate(forms):
             here = f"{path}.{place}"
             table = table_of(here, form)
@@ -176,18 +183,39 @@ class _Reader:
             here = f"{here}.{layers.kind}"
             sources = {*OF_EVERY_LAYER, layers.second}
             own = {key: value for key, value in table.items() if key not in sources}
-            numbers[PREVIOUS] = place
+            numbers[PREVIOUS] = last
             within = Scope(scope)
             layer = self.layer(here, layers, own, depth, within)
             with At(here):
                 name = _name(table[NAME], numbers) if NAME in table else ""
                 before = _sources(table, scope, layers.second)
-                outside = tuple(scope.number_of(*other) for other in within.outside)
-                if outside:
-                    before = (*(before or (place,)), *outside)
-                found.append(Entry(layer, before, name))
-            numbers[name or str(place)] = place + 1
+                if self.there(table, before):
+                    outside = tuple(scope.number_of(*other) for other in within.outside)
+                    if outside or (not before and last != len(found)):
+                        before = (*(before or (last,)), *outside)
+                    found.append(Entry(layer, before, name))
+                    last = len(found)
+                elif before:
+                    last = before[0]
+            numbers[name or str(place)] = last
+        if last != len(found):
+            reason = f"the last layer is left out ({WHEN}), and does not start from the one before"
+            raise NetworkFormError(path, reason)
         return tuple(found)
+
+    def there(self, table: Mapping[str, Any], before: tuple[int, ...]) -> bool:
+        """Return whether a layer that starts from `before` is not left out. Raises
+        InvalidValueError for a value of its key that says neither, and for a layer of several
+        inputs, none of which can be in its place."""
+        given = evaluated(WHEN, table.get(WHEN, True), self.parameters)
+        if not isinstance(given, int) or given not in (0, 1):
+            raise InvalidValueError(
+                WHEN, given, "0 or false, which leave a layer out, or 1 or true"
+            )
+        if not given and INPUTS in table and len(before) > 1:
+            bound = "1 for a layer of several inputs, none of which can be in its place"
+            raise InvalidValueError(WHEN, given, bound)
+        return given == 1
 
     def value(self, key: str, given: Any, kind: Kind) -> Any:
         """Return the value of a key, arithmetic evaluated."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 GAP = 2
 OF_EVERY_LAYER = (
     "Every layer may also have a `name`, and start from another layer than the one before:"
-    ' `input = "NAME"`, or `inputs = ["NAME", "NAME"]` for a kind that takes several.'
+    ' `input = "NAME"`, or `inputs = ["NAME", "NAME"]` for a kind that takes several. With'
+    " `when = 0` or `false` it is left out."
 )
 
 

@@ -14,10 +14,11 @@ from snstat.layers.registry import KINDS, kind
 
 
 def test_a_network_in_python_is_that_of_its_file():
-    block = L.residual(L.LayerNorm(), L.Dense(8, "gelu"), L.Dense(4), scale=0.5)
+    block = L.residual(L.LayerNorm(), L.Dense(8, "gelu"), L.Dense(4), scale=0.5, skip=2)
     built = Network(4, L.chain(L.named("body", L.repeat(3, block)), L.Dense(2)), name="net")
     dense = [{"kind": "dense", "width": 8, "activation": "gelu"}, {"kind": "dense", "width": 4}]
     residual = {"kind": "residual", "layers": [{"kind": "layer_norm"}, *dense], "scale": 0.5}
+    residual["skip"] = 2.0
     body = {"kind": "block", "name": "body", "times": 3, "layers": [residual]}
     form = {"name": "net", "input": {"channels": 4}}
     form["layers"] = [body, {"kind": "dense", "width": 2}]

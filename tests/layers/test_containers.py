@@ -21,6 +21,7 @@ from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.multiply import Multiply
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.residual_block import Residual
+from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, unknown
@@ -102,6 +103,8 @@ RELU = Dense(WIDE, "relu")
     [
         Residual((RELU, Dense(WIDE)), 0.7),
         Residual((RELU,), 0.7),  # whose means add
+        Residual((RELU,), 0.7, skip=-1.5),
+        Residual((RELU,), skip=0.0),
         Residual((Dense(WIDE, "tanh"),), 2.0, (Dense(WIDE, bias_std=0.5), Scale(3.0))),
         Block((RELU, Entry(RELU, (0,)), Entry(Add(), (0, 1, 2)))),
         Block((RELU, Entry(Dense(WIDE, "sigmoid"), (0,)), Entry(Multiply(), (1, 2)))),
@@ -171,6 +174,20 @@ def test_laws_of_sums():
     assert np.isfinite(theory(LINEAR, Residual(HE), Activation("tanh")).second_moment).all()
     off = theory(LINEAR, Residual((Activation("relu"),), 0.0))
     assert off.second_moment[1] == off.second_moment[3]
+    # So is the shortcut with a skip of 0: what comes after it has the law of the branch.
+    alone = theory(LINEAR, Residual(HE, skip=0.0), Activation("tanh"))
+    plain = theory(LINEAR, Block(HE), Activation("tanh"))
+    np.testing.assert_allclose(alone.second_moment[-1], plain.second_moment[-1], rtol=1e-12)
+    np.testing.assert_allclose(alone.log_gradient[0], plain.log_gradient[0], rtol=1e-12)
+
+
+def test_deep_norm():
+    """norm(αx + βf(x)) of arXiv:2203.00555, f of He weights: squared gradients are multiplied by
+    (α² + β²χ)/(α² + β²q) = 1 on the way back, χ = q = 1; the sum is of α² + β²."""
+    alpha, beta = 2.0**0.75, 0.5
+    found = theory(Residual(HE, beta, skip=alpha), RmsNorm(epsilon=0.0), times=4)
+    np.testing.assert_allclose(found.second_moment[3::4], alpha**2 + beta**2, rtol=1e-12)
+    np.testing.assert_allclose(found.log_gradient[0], 0.0, atol=1e-12)
 
 
 def test_rows_of_a_residual_end_with_its_sum():
@@ -194,6 +211,9 @@ def test_a_residual_is_turned():
     inner = Residual((Entry(LINEAR), Entry(Residual((LINEAR,)))), 0.5, (LINEAR,))
     assert inner.turned("scale", 0.1) == Residual(
         (Entry(LINEAR), Entry(Residual((LINEAR,), 0.1))), 0.1, (LINEAR,)
+    )
+    assert inner.turned("skip", 0.1) == Residual(
+        (Entry(LINEAR), Entry(Residual((LINEAR,), skip=0.1))), 0.5, (LINEAR,), skip=0.1
     )
     changed = Dense(8, init="lecun_normal", bias_std=0.5)
     assert inner.turned("bias_std", 0.5) == Residual(

@@ -45,8 +45,10 @@ def test_units_of_the_input_that_go_on_stand_in_copies(layers):
     found = Population.of(network_of(*layers), 60)
     assert found.copies == 10
     assert set(shapes(found)) == {(60,)}
-    with pytest.raises(LayerError, match=r"60|64, but must be a multiple of the 6 channels .* 66"):
-        Population.of(network_of(*layers), 64)
+    for units, least in ((64, 66), (8, 12)):
+        words = f"is {units}, but must be a multiple of the 6 channels .* {least}$"
+        with pytest.raises(LayerError, match=words):
+            Population.of(network_of(*layers), units)
 
 
 def test_what_only_passes_the_input_on_needs_no_copies():

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError, NetworkFormError
+from snstat.layers.add import Add
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
@@ -121,6 +122,72 @@ def test_defaults_are_left_out_and_parameters_resolved():
         "init": "lecun_normal",
         "weight_gain": 1.0,
     }
+
+
+def switched(chosen):
+    """A network with two layers that are left out unless `chosen`."""
+    return Network.read(
+        {
+            "input": {"channels": 4},
+            "parameters": {"chosen": chosen},
+            "layers": [
+                DENSE | {"name": "first"},
+                DENSE | {"name": "second"},
+                {"kind": "scale", "name": "norm", "input": "first", "when": "=chosen"},
+                DENSE,
+                {
+                    "kind": "residual",
+                    "shortcut": [{"kind": "scale", "factor": 0, "when": "=chosen"}],
+                    "layers": [{"kind": "scale", "when": "=chosen"}, DENSE],
+                },
+                {"kind": "add", "inputs": ["norm", "previous"]},
+            ],
+        }
+    )
+
+
+@pytest.mark.parametrize("chosen", [True, False, 1, 0])
+def test_a_layer_that_is_left_out_passes_on_what_it_starts_from(chosen):
+    first, second = Entry(Dense(4), (), "first"), Entry(Dense(4), (), "second")
+    if chosen:
+        branch = (Entry(Scale(1.0)), Entry(Dense(4)))
+        residual = Residual(branch, shortcut=(Entry(Scale(0.0)),))
+        norm = Entry(Scale(1.0), (1,), "norm")
+        entries = first, second, norm, Entry(Dense(4)), Entry(residual), Entry(Add(), (3, 5))
+    else:
+        # What is read is the layer before: the dense layer starts from `first`, not `second`.
+        residual = Residual((Entry(Dense(4)),))
+        entries = first, second, Entry(Dense(4), (1,)), Entry(residual), Entry(Add(), (1, 4))
+    network = switched(chosen)
+    assert network.block == Block(entries)
+    assert Network.read(network.form()) == network
+
+
+def test_a_layer_that_is_left_out_may_hold_layers_that_read_outside():
+    cross = {"kind": "attention", "heads": 2, "memory": "encoded"}
+    block = {"kind": "block", "layers": [cross], "when": False}
+    form = {"input": {"channels": 4, "grid": [3]}, "layers": [DENSE | {"name": "encoded"}, block]}
+    assert Network.read(form).block == Block((Entry(Dense(4), (), "encoded"),))
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([DENSE | {"when": 2}], "layers.0.dense: when is 2, but must be 0 or false"),
+        ([DENSE | {"when": 0.0}], "when is 0.0, but must be 0"),
+        ([DENSE | {"when": "=on"}], "unknown parameter 'on'"),
+        ([DENSE | {"when": 0, "width": 0}], "width is 0"),
+        ([DENSE | {"when": 0}], "must be one layer or more"),
+        (
+            [DENSE, DENSE, {"kind": "add", "inputs": ["0", "1"], "when": 0}],
+            "layers.2.add: when is 0, but must be 1 for a layer of several inputs",
+        ),
+        ([DENSE, DENSE, DENSE | {"input": "0", "when": 0}], "the last layer is left out"),
+    ],
+)
+def test_layers_that_cannot_be_left_out_are_refused(layers, words):
+    with pytest.raises(NetworkFormError, match=words):
+        read(*layers)
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.yaml", "a", "a.toml.txt"])

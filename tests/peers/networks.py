@@ -115,7 +115,7 @@ NETWORKS = {
     "shortcut": _network(
         _residual(_dense("relu", 20), _dense(None, 6), shortcut=[_dense(None, 6)]),
         _residual(
-            _residual(_dense("tanh", 6), scale=-0.5),
+            _residual(_dense("tanh", 6), scale=-0.5, skip=1.25),
             _dense(None, 9),
             shortcut=[_residual(_dense("tanh", 6)), _dense(None, 9)],
         ),

@@ -107,7 +107,7 @@ def _block(maker: Maker, layer: Any, *shapes: Shape) -> nn.Module:
 def _residual(maker: Maker, layer: Any, *shapes: Shape) -> nn.Module:
     branch = maker.chain(layer.entries, 1, *shapes)
     shortcut = maker.chain(layer.shortcut, 1, *shapes) if layer.shortcut else None
-    total = maker.row(modules.Called(lambda x, y: x + layer.scale * y))
+    total = maker.row(modules.Called(lambda x, y: layer.skip * x + layer.scale * y))
     return modules.Residual(branch, shortcut, total)
 
 

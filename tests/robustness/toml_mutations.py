@@ -42,7 +42,7 @@ OF_LAYERS = (
     b"'block'",
     b"'tanh'",
 )
-LAYER_KEYS = (b"kind", b"layers", b"name", b"input", b"inputs", b"times", b"width", b"widht", b"''")
+LAYER_KEYS = (b"kind", b"layers", b"name", b"input", b"inputs", b"times", b"width", b"when", b"''")
 _LINE = re.compile(rb"(?m)^([\w-]+) ?= ?([^#\n]+)")
 _IN_TABLE = re.compile(rb"(?m)(?:^|(?<=[{,] ))([\w-]+) ?= ?(\"[^\"\n]*\"|[^#\n,}]+)")
 
