@@ -145,16 +145,15 @@ def positions(run: Run, layers: Iterable[int] | None = None, *, style: str = "li
     """Draw the second moment at every position of a grid, by theory of the network of `run`, and
     return the first axes.
 
-    `layers` are numbers of layers; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError
-    for a layer that the run lacks, and where theory knows no layer on a grid.
+    `layers` are numbers of layers; by default the first and the last, and those that differ from
+    the one before. Raises SnstatError for a layer that the run lacks, and where theory knows no
+    layer on a grid.
     """
     from snstat.experiment.positions import position_shares
     from snstat.report import figures
-    from snstat.report.selection import LOG
 
     _require_runs([run])
-    last = len(run.finite) - 1
-    chosen = LOG.rows(last) if layers is None else _layers(layers, last)
+    chosen = None if layers is None else _layers(layers, len(run.finite) - 1)
     found = position_shares(plan_again(run), chosen)
     with _in_pyplot():
         return figures.draw_positions(found, style).axes[0]

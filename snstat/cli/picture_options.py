@@ -48,7 +48,7 @@ def picture_options(function: Function) -> Function:
                 metavar="WHICH",
                 help="Ridges of a histogram, or layers whose positions or spectra are drawn: log,"
                 " all, or numbers and ranges such as 0,1,8-16,last. Of a spectrum, log is 1, 8, 64,"
-                " ... and the last.",
+                " ... and the last; of positions, the layers that differ from the one before.",
             ),
             click.option(
                 "--residuals/--no-residuals",

@@ -121,6 +121,8 @@ class Subject:
             planned = plans(self.wanted, self._networks())
             self._require_one("positions", len(planned))
             ((_, plan),) = planned
+        if selection.kind == "log":
+            return position_shares(plan)
         return position_shares(plan, _ridges(selection, plan.subject, plan.depth))
 
     def spectrum(self, selection: LayerSelection) -> Spectrum:

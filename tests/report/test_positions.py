@@ -39,7 +39,8 @@ def test_layers_of_one_axis_are_columns(style):
     assert columns[5][0, 0] < columns[4][0, 0] < 2.0**-3
     low, high = axes.get_ylim()
     assert (low, high) == (-0.5, 7.5)
-    assert [text.get_text() for text in axes.get_xticklabels()] == [str(n) for n in range(7)]
+    names = ["input", "0.0.0", "0.1.0", "0.2.0", "0.3.0", "0.4.0", "1"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == names
     assert "average" in bar.get_ylabel()
     assert "net" in figure.get_supxlabel()
 
@@ -49,7 +50,8 @@ def test_layers_of_two_axes_have_a_picture_each():
     run = run_of(padded, padded, {"kind": "mean_pool", "size": 2}, grid=[4, 6])
     found, figure = drawn(run, range(4))
     pictures = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in pictures] == ["input", "layer 1", "layer 2", "layer 3"]
+    assert [axes.get_title() for axes in pictures] == ["input", "0", "1", "2"]
+    assert pictures[3].get_xlabel() == "layer 3 · 2 × 3"
     for number, axes in enumerate(pictures):
         image = axes.images[0]
         np.testing.assert_array_equal(np.asarray(image.get_array()), found.shares[number])
@@ -58,14 +60,46 @@ def test_layers_of_two_axes_have_a_picture_each():
     assert found.shares[3].shape == (2, 3)
 
 
-def test_colours_are_logarithmic_where_the_signal_fades():
-    far = run_of({"kind": "block", "times": 9, "layers": [CONV]}, grid=[12])
-    near = run_of(CONV, grid=[12])
-    norms = []
-    for run in (far, near):
-        _, figure = drawn(run, [1, len(run.finite) - 1])
-        norms.append(type(figure.axes[0].collections[0].norm))
-    assert [norm.__name__ for norm in norms] == ["LogNorm", "Normalize"]
+@pytest.mark.parametrize(("depth", "points"), [(1, 0), (9, 1)])
+def test_the_average_is_in_the_middle_of_the_scale(depth, points):
+    """Causal convolutions of two taps halve the first position, to 1/2 and 1/512 of the others;
+    what is below a tenth of the average has the last colour."""
+    run = run_of({"kind": "block", "times": depth, "layers": [CONV]}, grid=[12])
+    found, figure = drawn(run, [0, depth])
+    axes, bar = figure.axes
+    norm = axes.collections[0].norm
+    assert float(norm(1.0)) == pytest.approx(0.5, abs=1e-12)
+    assert norm.vmin * norm.vmax == pytest.approx(1.0, rel=1e-12)
+    least = found.shares[depth].min()
+    assert norm.vmax == pytest.approx(min(1.0 / least, 10.0), rel=1e-12)
+    assert float(norm(least)) == pytest.approx(0.0, abs=1e-12)
+    shown = bar.get_yticks()
+    assert 1.0 in shown
+    assert len(shown) >= 3
+    # An even layer has the colour of the ground.
+    color = axes.collections[0].cmap(norm(1.0))
+    np.testing.assert_allclose(color[:3], figure.get_facecolor()[:3], atol=0.01)
+    patches = [patch for patch in bar.patches if type(patch).__name__ == "PathPatch"]
+    assert len(patches) == points
+
+
+def test_layers_that_differ_are_shown_by_default():
+    """The input is even, padding is not; what follows a causal convolution alike is left out."""
+    even = {"kind": "conv", "channels": 6, "kernel": 2, "padding": "circular"}
+    same = {"kind": "dense", "width": 6}
+    run = run_of(even, CONV, same, same, CONV, even, grid=[8])
+    found = position_shares(plan_again(run))
+    assert list(found.shares) == [0, 2, 5, 6]
+    alone = position_shares(plan_again(run_of(even, even, grid=[8])))
+    assert list(alone.shares) == [0, 2]
+    # The border moves in by one position a layer, and by less and less: as many are shown as fit.
+    padded = {"kind": "conv", "channels": 6, "kernel": 3}
+    deep = run_of({"kind": "block", "times": 40, "layers": [padded]}, grid=[16, 16])
+    chosen = list(position_shares(plan_again(deep)).shares)
+    assert chosen[0] == 0
+    assert chosen[-1] == 40
+    assert 6 < len(chosen) <= 12
+    assert chosen[1:4] == [1, 2, 3]
 
 
 def test_what_has_no_positions_is_refused():
@@ -74,4 +108,4 @@ def test_what_has_no_positions_is_refused():
     pooled = run_of({"kind": "max_pool", "size": 2}, grid=[4])
     with pytest.raises(SnstatError, match="of none of these layers; choose others"):
         snstat.plot.positions(pooled, [1])
-    assert snstat.plot.positions(pooled).get_xlabel() == "layer"
+    assert snstat.plot.positions(pooled).get_ylabel() == "position"

@@ -122,12 +122,12 @@ PICTURES = (
     ),
     Picture(
         "border",
-        "examples/networks/snn_conv.toml --kind positions --layers all",
+        "examples/networks/snn_conv.toml --kind positions",
         "The second moment at every position: zero padding takes signal from the border.",
     ),
     Picture(
         "checkerboard",
-        "examples/networks/unet.toml --kind positions --layers all",
+        "examples/networks/unet.toml --kind positions",
         "Transposed convolutions whose stride does not divide their kernel make a checkerboard.",
     ),
     Picture(
