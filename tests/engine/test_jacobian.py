@@ -164,6 +164,18 @@ def test_a_jacobian_that_is_not_finite_has_no_singular_values():
     assert np.isnan(singular_values(jacobian.Jacobian(np.eye(3), 3000.0))).all()
 
 
+@pytest.mark.parametrize("shape", [(9, 5), (5, 9), (6, 6)])
+def test_units_that_do_not_respond_have_singular_values_of_zero(shape):
+    values = np.random.default_rng(0).standard_normal(shape)
+    values[[0, 2, 3]] = 0.0
+    found = singular_values(jacobian.Jacobian(values, 2.0 * math.log(3.0)))
+    expected = 3.0 * np.linalg.svd(values, compute_uv=False)
+    # Rounding of numpy's own zeros is 1e-16 of the largest.
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14)
+    assert found.shape == (min(shape),)
+    assert (np.diff(found) <= 0).all()
+
+
 def test_what_the_input_does_not_reach_has_a_jacobian_of_zeros():
     network = Network(Shape(4), Block((Entry(Dense(5)), Entry(Scale(0.0)))))
     assert not at_the_end(network).any()
