@@ -231,6 +231,9 @@ def _options_of(name: str) -> dict[str, tuple[str, str]]:
         if isinstance(parameter, click.Option):
             long = max(parameter.opts, key=len)
             options[long.lstrip("-").replace("-", "_")] = (long, min(parameter.opts, key=len))
+            # Those that switch one off, such as --eval.
+            for off in parameter.secondary_opts:
+                options[off.lstrip("-").replace("-", "_")] = (off, off)
     return options
 
 

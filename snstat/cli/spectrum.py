@@ -47,6 +47,7 @@ Examples:
   snstat spectrum -a tanh --init orthogonal --width 256
   snstat spectrum -a relu --depth 64 --width 256 --layers 1,8,64
   snstat spectrum model.toml --layers last --trials 4
+  snstat spectrum model.toml --from-layer body.2
   snstat spectrum -w 128 --format csv -o values.csv"""
 
 Planned = list[tuple[str, "SpectrumPlan"]]
@@ -95,7 +96,8 @@ def command(
 
     The table shows the mean of the squared singular values, the largest, the share near zero, and
     the variance of the squares over their squared mean; for stacks beside free probability at
-    infinite width. Batch norm is refused in train mode, where samples depend on each other.
+    infinite width. Batch norm is refused in train mode, where samples depend on each other: use
+    --eval. Tokens have no small changes: the Jacobian is that by their embedding.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = None if layers is None else parse_layers(layers)

@@ -62,6 +62,9 @@ def spectrum(call: SpectrumCall) -> Spectrum:
         Independent networks, each with an input of its own. Default: 8.
     near_zero : float
         Singular values of at most this share of the largest count as near zero. Default: 1e-3.
+    from_layer : int or str, optional
+        The layer by whose output the Jacobian is, by number or name; what goes past that layer does
+        not count. Default: the input, or the embedding of tokens.
     method : str
         "exact", "lanczos", or "auto", the default: exact up to 4,096 units in the layer or input.
     steps : int

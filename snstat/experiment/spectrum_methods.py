@@ -40,11 +40,12 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """How the Jacobians of `rows` of the `network` of a `plan` are decomposed."""
+    """How the Jacobians of `rows` of the `network` of a `plan` by layer `source` are decomposed."""
 
     plan: AnyPlan
     network: Network
     rows: Sequence[Row]
+    source: int
 
     @property
     def running(self) -> int:
@@ -57,6 +58,11 @@ class Method(ABC):
     def depth(self) -> int:
         """The number of the last of the rows."""
         return self.rows[-1].number
+
+    @property
+    def before(self) -> int:
+        """The number of units of the source."""
+        return self.network.shape_after(self.source).units
 
     @abstractmethod
     def require_memory(self) -> None:
@@ -85,7 +91,7 @@ class Method(ABC):
         plan = self.plan
         return kind(
             self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
-            train=plan.train, depth=self.depth, columns=columns, whole=whole,
+            train=plan.train, depth=self.depth, columns=columns, whole=whole, source=self.source,
         )  # fmt: skip
 
 
@@ -94,7 +100,7 @@ class Exact(Method):
 
     def require_memory(self) -> None:
         """See Method: of all of a trial, and what a decomposition takes beside the largest."""
-        before = self.network.input.units
+        before = self.before
         sizes = [DOUBLE * before * row.after.units for row in self.rows]
         needed = self.running * (sum(sizes) + 2.0 * max(sizes)) + self._own[2]
         require_memory(needed, LESS)
@@ -140,7 +146,7 @@ class ByLanczos(Method):
         from snstat.engine.general.lanczos import sizes
         from snstat.engine.general.repeated import BESIDE
 
-        (row,), before = self.rows, self.network.input.units
+        (row,), before = self.rows, self.before
         starts, steps = sizes(row.after.units, before, self.steps)
         basis, small = starts * steps, (starts * steps) ** 2
         most = max(before, row.after.units)
@@ -163,7 +169,7 @@ class ByLanczos(Method):
 
         (row,) = self.rows
         products = Products(*self._samples, number, row.after)
-        shape = row.after.units, self.network.input.units
+        shape = row.after.units, self.before
         random = np.random.default_rng([self.plan.seed, number, row.number])
         found = ritz_values(products, shape, self.steps, random)
         return [] if found is None else [found.scaled(0.5 * (products.log or 0.0))]
@@ -172,7 +178,7 @@ class ByLanczos(Method):
         """See Method."""
         (row,) = self.rows
         values, *others = (np.array(part) for part in zip(*(own for (own,) in trials), strict=True))
-        count = min(self.network.input.units, row.after.units)
+        count = min(self.before, row.after.units)
         yield Found(row.number, values, Lanczos(count, *others))
 
     def stop(self) -> None:
@@ -187,7 +193,7 @@ class ByLanczos(Method):
         from snstat.engine.general.tangents import Tangents
 
         (row,) = self.rows
-        starts, _ = sizes(row.after.units, self.network.input.units, self.steps)
+        starts, _ = sizes(row.after.units, self.before, self.steps)
         columns, whole, _ = self._columns(starts)
         made = [self._sampler(kind, columns, whole=whole) for kind in (Repeated, Tangents)]
         return made[0], made[1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.experiment.plan import Plan
 from snstat.experiment.plans import AnyPlan, plan_again, plan_of
 from snstat.experiment.spectrum_methods import ByLanczos, Exact, Found, Method
@@ -16,6 +16,7 @@ from snstat.experiment.spectrum_settings import AUTO, LANCZOS, SpectrumSettings,
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.run_settings import DENSE, RunSettings
+from snstat.network.sources import sourced
 from snstat.results import (
     LayerSpectrum,
     Run,
@@ -30,18 +31,20 @@ if TYPE_CHECKING:
 
 # Of more rows and more columns, not all singular values are found: those of 4,096 take a minute.
 MOST_UNITS = 4096
+FROM_LAYER = "from_layer"
 
 
 @dataclass(frozen=True)
 class SpectrumPlan:
     """A validated request: the `run` of a network with one sample, the numbers of the layers at
-    which its Jacobian is taken, ascending, and the bound of what is near zero."""
+    which its Jacobian by layer `source` is taken, ascending, and the bound of what is near zero."""
 
     run_plan: AnyPlan
     layers: tuple[int, ...]
     near_zero: float
     method: str = AUTO
     lanczos_steps: int = SpectrumSettings().steps
+    source: int = 0
 
     @classmethod
     def of_settings(
@@ -52,9 +55,10 @@ class SpectrumPlan:
     ) -> SpectrumPlan:
         """Return the plan of `settings` for a network, or for the stack that they describe.
 
-        `layers` ascend, or choose those of a plan; by default they are 1, 8, 64, ... and the last.
-        Raises SnstatError for invalid settings, for layers beyond the depth, for inputs without
-        small changes, and for a Jacobian that is too large for the method.
+        `layers` ascend, or choose those of a plan; by default they are 1, 8, 64, ... and the last,
+        of those after the layer by which the Jacobian is. Raises SnstatError for invalid settings,
+        for layers beyond the depth or not after that layer, and for a Jacobian that is too large
+        for the method.
         """
         names = {entry.name for entry in fields(RunSettings)}
         given = {
@@ -65,14 +69,18 @@ class SpectrumPlan:
         if network is not None:
             del given["activation"]
         plan = plan_of(RunSettings(**given, batch=1, sampler=DENSE), network)
+        source = source_of(plan, settings.from_layer)
         if layers is None:
-            layers = usual_depths(plan.depth)
+            layers = [layer for layer in usual_depths(plan.depth) if layer > source]
         found = tuple(layers(plan) if callable(layers) else layers)
         if found[-1] > plan.depth:
             remedy = "choose a layer within the depth, or a deeper network"
             bound = f"at most the depth, {plan.depth}"
             raise InvalidValueError("layers", found[-1], bound, remedy)
-        made = cls(plan, found, settings.near_zero, settings.method, settings.steps)
+        if found[0] <= source:
+            bound = f"layers after {source}, by whose output the Jacobian is"
+            raise InvalidValueError("layers", found[0], bound, "choose other --layers")
+        made = cls(plan, found, settings.near_zero, settings.method, settings.steps, source)
         made.require_jacobian()
         return made
 
@@ -84,7 +92,7 @@ class SpectrumPlan:
         plan = plan_again(run)
         inputs = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # sources are dataclasses
         plan = replace(plan, inputs=inputs, sampler=DENSE, backward=False, keep_trials=False)
-        made = cls(plan, (plan.depth,), near_zero)
+        made = cls(plan, (plan.depth,), near_zero, source=source_of(plan, None))
         if any(isinstance(method, ByLanczos) for method in made.methods):
             made = replace(made, run_plan=replace(plan, dtype="float64"))
         made.require_jacobian()
@@ -134,13 +142,14 @@ class SpectrumPlan:
         that is too large for the method that is asked for."""
         from snstat.engine.general.lanczos import STARTS
 
-        before, exact, found = self.network.input.units, list[Row](), list[Method]()
+        plan, network, source = self.run_plan, self.network, self.source
+        before, exact, found = network.shape_after(source).units, list[Row](), list[Method]()
         for row in self.rows:
             units = min(before, row.after.units)
             by_lanczos = self.method == LANCZOS or (self.method == AUTO and units > MOST_UNITS)
             # So many products of the starts are as many as there are units: nothing is left out.
             if by_lanczos and units > STARTS * self.lanczos_steps:
-                found.append(ByLanczos(self.run_plan, self.network, [row], self.lanczos_steps))
+                found.append(ByLanczos(plan, network, [row], source, self.lanczos_steps))
                 continue
             if units > MOST_UNITS:
                 bound = f"at most {MOST_UNITS:,} units in the layer or in the input"
@@ -148,21 +157,11 @@ class SpectrumPlan:
                 remedy = "choose other --layers, or --method lanczos"
                 raise InvalidValueError("Jacobian", size, bound, remedy)
             exact.append(row)
-        return [*([Exact(self.run_plan, self.network, exact)] if exact else []), *found]
+        return [*([Exact(plan, network, exact, source)] if exact else []), *found]
 
     def require_jacobian(self) -> None:
-        """Raise InvalidValueError for inputs that have no small changes, and for a Jacobian whose
-        singular values would take too long, too much memory, or more precision."""
-        if self.network.input.tokens:
-            (embedded,) = (row.after for row in self.network.rows([1]))
-            grid = f", grid = {list(embedded.grid)}" if embedded.grid else ""
-            shape = f"input = {{ channels = {embedded.channels}{grid} }}"
-            raise InvalidValueError(
-                "input",
-                f"{self.network.input.tokens:,} tokens",
-                "numbers, which have small changes",
-                f"take the network without its embedding, with {shape}",
-            )
+        """Raise InvalidValueError for a Jacobian whose singular values would take too long, too
+        much memory, or more precision."""
         single = self.run_plan.dtype != "float64"
         for method in self.methods:
             if single and isinstance(method, ByLanczos):
@@ -193,7 +192,7 @@ class SpectrumPlan:
             for (number, found), own in zip(sorted(sampled.items()), self.theory(), strict=True)
         )
         simulation = replace(self.simulation, inputs_digest=self.inputs.digest())
-        return Spectrum(self.subject, simulation, self.near_zero, layers)
+        return Spectrum(self.subject, simulation, self.near_zero, layers, self.source)
 
     def _sampled(self, progress: Callable[[int], None] | None) -> list[Found]:
         """Return what is found of every layer."""
@@ -229,6 +228,47 @@ class SpectrumPlan:
         from snstat.theory.spectrum import network_theory, stack_theory
 
         plan, moments = self.run_plan, self.inputs.moments()
-        if isinstance(plan, Plan):
+        if isinstance(plan, Plan) and not self.source:
             return stack_theory(plan.stack, moments, self.layers, self.near_zero)
-        return network_theory(self.network, moments, self.layers, train=plan.train)
+        return network_theory(
+            self.network, moments, self.layers, train=plan.train, source=self.source
+        )
+
+
+def source_of(plan: AnyPlan, given: int | str | None) -> int:
+    """Return the number of the layer that is `given` by its number or its name.
+
+    By default it is the input, or the embedding of tokens, which have no small changes. Raises
+    InvalidValueError for no layer, for the last one, for tokens, and for several embeddings.
+    """
+    network = plan.network
+    tokens = network is not None and network.input.tokens
+    if given is None:
+        return _embedding(network) if network is not None and tokens else 0
+    last = plan.depth
+    if isinstance(given, str):
+        if network is None:
+            bound = f"a number from 0 to {last - 1:,}, as the layers of a stack have no names"
+            raise InvalidValueError(FROM_LAYER, given, bound)
+        numbers = {row.name: row.number for row in network.rows()}
+        if given not in numbers:
+            near = UnknownNameError(FROM_LAYER, given, numbers).suggestions
+            remedy = f"did you mean {near[0]!r}?" if near else "snstat show lists them"
+            raise InvalidValueError(FROM_LAYER, given, "the name of a layer", remedy)
+        given = numbers[given]
+    if tokens and not given:
+        bound = "a layer: tokens have no small changes"
+        raise InvalidValueError(FROM_LAYER, given, bound, "leave it out for the embedding")
+    if given >= last:
+        bound = f"before the last layer, {last:,}"
+        raise InvalidValueError(FROM_LAYER, given, bound)
+    return given
+
+
+def _embedding(network: Network) -> int:
+    """Return the number of the one layer that reads tokens."""
+    found = [own.number for own in sourced(network.block) if 0 in own.sources]
+    if len(found) > 1:
+        bound = f"given where several layers read tokens: {', '.join(map(str, found[:8]))}"
+        raise InvalidValueError(FROM_LAYER, "none", bound)
+    return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,8 @@ from snstat.limits import MAX_DEPTH
 from snstat.network.run_settings import DTYPES, Dtype, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.values import integer
-from snstat.values.kinds import Kind, Name, Real, Whole
-from snstat.values.option import again, option
+from snstat.values.kinds import Kind, Name, Real, Whole, require_printable
+from snstat.values.option import again, option, single
 
 # Of float32, smaller singular values are rounding.
 LEAST_NEAR_ZERO = 1e-12
@@ -39,6 +40,24 @@ class Depths(Kind):
         return tuple(sorted(found))
 
 
+class OneLayer(Kind):
+    """The number of a layer, 0 for the input, or its name."""
+
+    name = "layer"
+    words = "a number or a name of a layer"
+
+    def check(self, name: str, value: Any) -> int | str:
+        """See Kind."""
+        if isinstance(value, str) and value:
+            require_printable(name, value)
+            return value
+        return integer(name, value, 0, MAX_DEPTH)
+
+    def read(self, name: str, text: str) -> int | str:
+        """See Kind."""
+        return self.check(name, int(text) if re.fullmatch("[0-9]{1,18}", text) else text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectrumSettings(NetworkSettings):
     """The options of `snstat spectrum`, each as that of a run, but for what comes last."""
@@ -63,6 +82,12 @@ class SpectrumSettings(NetworkSettings):
         "Singular values of at most this share of the largest are near zero.",
         default=1e-3,
         metavar="SHARE",
+    )
+    from_layer: int | str | None = single(
+        OneLayer(),
+        "The Jacobian is that by the output of this layer: a number, or in a network file a name.",
+        shown="the input; of tokens, their embedding",
+        metavar="LAYER",
     )
     method: str = option(
         Name(METHODS),

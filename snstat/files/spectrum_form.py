@@ -30,6 +30,7 @@ def _head(found: Spectrum) -> dict[str, Any]:
     return {
         **subject_form(found.subject, found.simulation),
         "near_zero": found.near_zero,
+        "from_layer": found.source,
         "depths": [layer.layer for layer in found.layers],
         "names": [layer.name for layer in found.layers],
         "measures": {name: [own[name] for own in measures] for name in measures[0]},

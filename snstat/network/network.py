@@ -161,6 +161,10 @@ class Network:
         """The number of weights and biases of all layers."""
         return self.block.parameters([self.input])
 
+    def shape_after(self, number: int) -> Shape:
+        """Return the shape of one sample after a layer, 0 for the input."""
+        return next(self.rows([number])).after if number else self.input
+
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
         """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
         is unrolled in memory. Raises InvalidValueError for numbers of no layer, and for ones that

@@ -93,12 +93,22 @@ def sentences(found: Spectrum) -> list[str]:
     """Return what the columns mean."""
     bound = as_given(found.near_zero)
     words = [f"near 0: the share of singular values of at most {bound} of the largest."]
+    if found.source:
+        words.insert(0, f"Jacobians are by the output of {_source(found)}, not by the input.")
     if any(layer.theory.mean_square is not None for layer in found.layers):
         words.append("theory: infinite width.")
     by_lanczos = [layer for layer in found.layers if layer.lanczos is not None]
     if by_lanczos:
         words.append(_words_of_lanczos(by_lanczos, len(found.layers), found.near_zero))
     return words
+
+
+def _source(found: Spectrum) -> str:
+    """Return which layer the Jacobians are by."""
+    number = f"layer {found.source}"
+    if not isinstance(found.subject, NetworkSummary):
+        return number
+    return f"{number} ({controls_escaped(layer_name(found.subject.row(found.source)))})"
 
 
 def _words_of_lanczos(layers: Sequence[LayerSpectrum], every: int, near_zero: float) -> str:

@@ -92,10 +92,11 @@ class Lanczos(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerSpectrum(Record):
-    """The Jacobian of one `layer`, its number and `name`, by the input of the network.
+    """The Jacobian of one `layer`, its number and `name`, by the input of the network or by an
+    earlier layer.
 
-    `singular_values` (trials, values) descend in each trial; there are as many as the layer or the
-    input has units, whichever are fewer. A trial in which they are not finite has NaN. All are
+    `singular_values` (trials, values) descend in each trial; there are as many as either has units,
+    whichever are fewer. A trial in which they are not finite has NaN. All are
     exact, unless `lanczos` says otherwise: then there are fewer, each of which stands for more.
     """
 
@@ -160,12 +161,14 @@ class LayerSpectrum(Record):
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum(Record):
     """The result of `snstat spectrum` for one network: what it is, how it was sampled, the bound
-    `near_zero` relative to the largest singular value, and its `layers`, ascending."""
+    `near_zero` relative to the largest singular value, its `layers`, ascending, and the layer by
+    whose output the Jacobians are (`source`), 0 for the input."""
 
     subject: Subject
     simulation: Simulation
     near_zero: float
     layers: tuple[LayerSpectrum, ...]
+    source: int = 0
 
 
 def _mean(values: np.ndarray[Any, Any], weights: FloatArray | None) -> FloatArray:

@@ -40,18 +40,23 @@ def stack_theory(
 
 
 def network_theory(
-    network: Network, inputs: InputMoments, depths: tuple[int, ...], *, train: bool
+    network: Network,
+    inputs: InputMoments,
+    depths: tuple[int, ...],
+    *,
+    train: bool,
+    source: int = 0,
 ) -> list[SpectrumTheory]:
-    """Return theory of the same of any network: the mean square at the last layer, which is the
-    squared norm of a gradient. Nothing is known of layers before it."""
+    """Return theory of the same of any network, by layer `source`: the mean square at the last
+    layer, which is the squared norm of a gradient. Nothing is known of layers before it."""
     from snstat.theory.walk import walk
 
     found = [SpectrumTheory() for _ in depths]
     if depths[-1] == network.depth:
-        log = float(walk(network, 1, inputs, train=train).log_gradient[0])
+        log = float(walk(network, 1, inputs, train=train).log_gradient[source])
         units = network.block.shape([network.input]).units
         # tr JJᵀ = E|Jᵀr|² = exp(log)·E|r|² over the number of singular values.
-        ratio = units / min(units, network.input.units)
+        ratio = units / min(units, network.shape_after(source).units)
         found[-1] = SpectrumTheory(mean_square=_exp(log + math.log(ratio)))
     return found
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,22 +237,87 @@ def test_bad_usage_gives_one_line_and_exit_code_2(capsys, arguments, words):
     assert words in err
 
 
-def test_tokens_are_refused(capsys, tmp_path):
+TOKENS = """\
+input = { tokens = 7, grid = [3] }
+layers = [
+  { kind = "embedding", name = "embed", width = 4 },
+  { kind = "dense", name = "up", width = 6 },
+  { kind = "attention", heads = 2 },
+]
+"""
+
+
+@pytest.fixture
+def tokens(tmp_path):
     path = tmp_path / "tokens.toml"
-    path.write_text(
-        'input = { tokens = 7, grid = [3] }\nlayers = [{ kind = "embedding", width = 4 }]\n'
+    path.write_text(TOKENS)
+    return str(path)
+
+
+def test_the_jacobian_of_tokens_is_that_by_their_embedding(capsys, tokens, monkeypatch):
+    (run,) = document(capsys, tokens, "--layers", "2,3")["runs"]
+    assert run["from_layer"] == 1
+    up, last = np.array(run["singular_values"][0]), run["measures"]["largest"][1]
+    # Three positions, each of which goes through the same 6 × 4 matrix.
+    assert up.shape == (8, 12)
+    np.testing.assert_allclose(up[:, ::3], up[:, 2::3], rtol=1e-12)
+    assert last["estimate"] > 0
+    monkeypatch.setenv("COLUMNS", "100")
+    _, out, _ = call(capsys, tokens)
+    assert "Jacobians are by the output of layer 1 (embed), not by the input." in out
+    # The chain rule of a linear layer: J of attention by `up`, by the embedding.
+    by_name = snstat.spectrum(tokens, from_layer="up", layers=3)
+    by_number = snstat.spectrum(tokens, from_layer=2, layers=3)
+    np.testing.assert_array_equal(
+        by_name.layers[0].singular_values, by_number.layers[0].singular_values
     )
-    code, out, err = call(capsys, str(path))
+    assert (by_name.source, by_name.layers[0].singular_values.shape) == (2, (8, 18))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--from-layer", "0"], "tokens have no small changes; leave it out for the embedding"),
+        (["--from-layer", "ub"], "--from-layer is 'ub', but must be the name of a layer; did you"),
+        (["--from-layer", "3"], "--from-layer is 3, but must be before the last layer, 3"),
+        (["--layers", "1"], "--layers is 1, but must be layers after 1, by whose output"),
+        (["--from-layer", "-1"], "--from-layer"),
+    ],
+)
+def test_layers_that_no_jacobian_is_by_are_refused(capsys, tokens, arguments, words):
+    code, out, err = call(capsys, tokens, *arguments)
     assert (code, out) == (2, "")
-    assert "input is '7 tokens', but must be numbers, which have small changes" in err
-    assert err.endswith("with input = { channels = 4, grid = [3] }\n")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_several_embeddings_are_named(capsys, tokens):
+    two = TOKENS.replace(
+        '{ kind = "dense", name = "up", width = 6 }',
+        '{ kind = "embedding", width = 4, input = "input" },'
+        ' { kind = "add", inputs = ["embed", "1"] }',
+    )
+    Path(tokens).write_text(two)
+    code, _, err = call(capsys, tokens)
+    assert code == 2
+    assert "given where several layers read tokens: 1, 2" in err
+    assert snstat.spectrum(tokens, from_layer=2, trials=1).layers[-1].singular_values.any()
+
+
+def test_theory_of_a_jacobian_by_a_layer_is_that_of_the_gradient_there():
+    """He weights and ReLU keep the mean square of the rest of the stack, two layers."""
+    found = snstat.spectrum("relu", width=64, depth=4, from_layer=2, trials=64)
+    (last,) = found.layers
+    measure = last.measures(found.near_zero)["mean_square"]
+    assert measure.theory == pytest.approx(1.0, rel=1e-9)
+    assert abs(measure.estimate - 1.0) < 4.5 * measure.stderr
 
 
 def test_samples_that_depend_on_each_other_are_refused(capsys, file):
     code, out, err = call(capsys, file)
     assert (code, out) == (2, "")
     assert "layer 1: layer is 'batch_norm'" in err
-    assert "eval mode" in err
+    assert "eval mode (--eval)" in err
     with pytest.raises(LayerError, match="batch_norm"):
         snstat.spectrum(file)
     # Layers before it have a Jacobian of one sample.

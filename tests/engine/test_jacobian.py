@@ -16,6 +16,7 @@ from snstat.engine.general.sampler import General, Walk
 from snstat.engine.general.single import require_single
 from snstat.errors import LayerError
 from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.add import Add
 from snstat.layers.attention import Attention
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
@@ -42,10 +43,10 @@ def inputs_of(network):
     return DrawnInputs("normal", network.input.units, 1, 0.1, 1.0)
 
 
-def sampler_of(network, *, columns=64, whole=True, dtype="float64", train=True, trials=2):
+def sampler_of(network, *, columns=64, whole=True, dtype="float64", train=True, trials=2, source=0):
     return Repeated(
         network, inputs_of(network), trials, SEED, dtype,
-        train=train, depth=network.depth, columns=columns, whole=whole,
+        train=train, depth=network.depth, columns=columns, whole=whole, source=source,
     )  # fmt: skip
 
 
@@ -128,6 +129,34 @@ def test_several_layers_are_pulled_back_from_at_once():
     np.testing.assert_allclose(found[0].values, at_the_end(first, trial=0), rtol=1e-13)
     np.testing.assert_allclose(found[1].values, at_the_end(network, trial=0), rtol=1e-13)
     assert [own.values.shape for own in found] == [(8, 6), (7, 6)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_jacobian_by_a_layer_makes_the_chain_rule_hold(whole):
+    layers = [Dense(5, "tanh"), Dense(7, "relu"), Dense(4, "selu"), Dense(6, "tanh")]
+    network = Network(Shape(3), Block(tuple(map(Entry, layers)), 2))
+    sampler = sampler_of(network, whole=whole)
+    shapes = [row.after for row in network.rows([3, 8])]
+    first, all_of_it = jacobians(sampler, 1, [3, 8], shapes)
+    (rest,) = jacobians(sampler_of(network, whole=whole, source=3), 1, [8], shapes[1:])
+    scale = math.exp(0.5 * (first.log + rest.log - all_of_it.log))
+    np.testing.assert_allclose(
+        scale * rest.values @ first.values, all_of_it.values, rtol=1e-12, atol=1e-14
+    )
+
+
+def test_what_goes_past_a_layer_is_no_part_of_its_jacobian():
+    """x1 + W x1 + x0 is 1 + W by x1."""
+    entries = Entry(Dense(4)), Entry(Dense(4)), Entry(Add(), (0, 1, 2))
+    network = Network(Shape(4), Block(entries))
+    (alone,) = jacobians(sampler_of(network, source=1), 1, [2], [Shape(4)])
+    own = at_the_end(network, source=1)
+    np.testing.assert_allclose(
+        own, np.eye(4) + math.exp(0.5 * alone.log) * alone.values, rtol=1e-13, atol=1e-15
+    )
+    # The second layer has another input of its own beside.
+    beside = Network(Shape(4), Block((Entry(Dense(4)), Entry(Scale(2.0), (0,)))))
+    assert not at_the_end(beside, source=1).any()
 
 
 def test_all_columns_have_one_mask():

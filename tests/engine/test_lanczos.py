@@ -13,9 +13,11 @@ from snstat.engine.general.products import Products
 from snstat.engine.general.repeated import Repeated
 from snstat.engine.general.tangents import Tangents
 from snstat.layers.activation import Activation
+from snstat.layers.add import Add
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.multiply import Multiply
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
@@ -65,8 +67,9 @@ def starts_of(matrix):
     return values, (left.T @ block) ** 2  # (values, starts)
 
 
-def products_of(network, *, whole=True, columns=4, trial=1):
+def products_of(network, *, whole=True, columns=4, trial=1, source=0):
     options = {"train": True, "depth": network.depth, "columns": columns, "whole": whole}
+    options["source"] = source
     made = [
         kind(network, inputs_of(network), 2, SEED, "float64", **options)
         for kind in (Repeated, Tangents)
@@ -91,6 +94,29 @@ def test_products_from_both_sides_are_those_of_the_jacobian(name, grid):
         np.testing.assert_allclose(scale * found, left @ jacobian, atol=1e-13 * size)
         found = scale * products.pushed(right)
         np.testing.assert_allclose(found, right @ jacobian.T, atol=3e-7 * size)
+
+
+# A residual around the layer that the Jacobian is by, a second input, and a sum of both.
+PARTS = (
+    Entry(Dense(6, "tanh")),
+    Entry(Dense(6, "selu"), (), "source"),
+    Entry(Dense(6, "tanh"), (0,)),
+    Entry(Add(), (2, 3)),
+    Entry(Multiply(), (1, 4)),
+    Entry(Dense(6, "tanh")),
+)
+
+
+@pytest.mark.parametrize("source", [1, 2, 3, 4])
+def test_products_with_the_jacobian_by_a_layer(source):
+    """What does not depend on it stays as it is."""
+    network = Network(Shape(4), Block(PARTS))
+    jacobian = at_the_end(network, source=source)
+    products = products_of(network, columns=6, source=source)
+    scale = math.exp(0.5 * products.log) if products.pulled(np.eye(6)) is not None else 1.0
+    size = np.abs(jacobian).max()
+    assert size > 0
+    np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7 * size)
 
 
 def test_a_kink_beside_the_sample_has_the_slope_that_the_way_back_takes():

@@ -1,4 +1,4 @@
-"""The Jacobian of layers by the input, exact: unit read-outs, pulled back through all layers.
+"""The Jacobian of layers by an earlier one, exact: unit read-outs, pulled back through all layers.
 
 A pass forward of one sample that stands in many columns, and the way back of as many read-outs,
 give as many rows of the Jacobian. No kind has to know of it.
@@ -22,8 +22,8 @@ from snstat.results import FloatArray
 
 
 class Jacobian(NamedTuple):
-    """A Jacobian: `values` (units of the layer, units of the input) times exp(`log`/2), so that it
-    is finite at any depth. NaN where the network is not finite."""
+    """A Jacobian: `values` (units of the layer, units of what it is by) times exp(`log`/2), so that
+    it is finite at any depth. NaN where the network is not finite."""
 
     values: FloatArray
     log: float
@@ -32,8 +32,8 @@ class Jacobian(NamedTuple):
 def jacobians(
     sampler: Repeated, number: int, layers: Sequence[int], shapes: Sequence[Shape]
 ) -> list[Jacobian] | None:
-    """Return ∂(layer)/∂(input) of a trial for `layers`, ascending from 1, which have these
-    `shapes`; None after a stop.
+    """Return ∂(layer)/∂(source of the sampler) of a trial for `layers`, ascending, which come after
+    that and have these `shapes`; None after a stop.
 
     Rows and columns are units: channels first, then positions, as in C.
     """
@@ -72,22 +72,24 @@ def in_columns(rows: Values, shape: Shape) -> Values:
 def pulled_back(
     sampler: Repeated, segments: Iterable[list[Link]], starts: dict[int, Values]
 ) -> dict[int, Slope] | None:
-    """Return the gradients of the input for the read-outs of each layer in `starts`, None after a
-    stop. What the way back needs comes by `segments` of layers, which this empties."""
+    """Return the gradients of the sampler's source for the read-outs of each layer in `starts`,
+    None after a stop. What the way back needs comes by `segments` of layers, which this empties."""
     ways = {layer: {layer: Slope(values, 0.0)} for layer, values in starts.items()}
-    shape = sampler.network.input
+    shape, source = sampler.before, sampler.source
     zero = np.zeros((shape.channels, sampler.columns, *shape.grid), sampler.dtype)
     with quiet():
         for links in segments:
             while links:
                 link = links.pop()
+                if link.number <= source:
+                    continue
                 for slopes in ways.values():
                     if sampler.stop[0]:
                         return None
                     _step(sampler, link, slopes)
     if sampler.stop[0]:
         return None
-    return {layer: slopes.get(0, Slope(zero, 0.0)) for layer, slopes in ways.items()}
+    return {layer: slopes.get(source, Slope(zero, 0.0)) for layer, slopes in ways.items()}
 
 
 def _step(sampler: Repeated, link: Link, slopes: dict[int, Slope]) -> None:

@@ -15,7 +15,7 @@ from snstat.results import FloatArray
 
 
 class Products:
-    """J of the last layer of `sampler`, of this `shape`, by the input of trial `number`, over
+    """J of the last layer of `sampler`, of this `shape`, by its source in trial `number`, over
     exp(`log`/2), by which the largest number of the first product is 1, at any depth.
 
     `sampler` and `tangents` are of one network. After a stop products are zeros.
@@ -23,13 +23,13 @@ class Products:
 
     def __init__(self, sampler: Repeated, tangents: Tangents, number: int, shape: Shape) -> None:
         self.sampler, self.tangents, self.number, self.after = sampler, tangents, number, shape
-        self.before = sampler.network.input
+        self.before = sampler.before
         self.log: float | None = None
         # The way back is the same each time.
         self._links = next(sampler.links(number), []) if sampler.whole else None
 
     def pulled(self, rows: FloatArray) -> FloatArray:
-        """Return `rows` J of rows (count, units of the layer), (count, units of the input)."""
+        """Return `rows` J of rows (count, units of the layer), (count, units of the source)."""
         layer = self.sampler.depth
         segments = self.sampler.links(self.number) if self._links is None else [[*self._links]]
         start = Slope(in_columns(rows, self.after), 0.0)
@@ -37,7 +37,7 @@ class Products:
         return self._scaled(None if found is None else found[layer], len(rows), self.before.units)
 
     def pushed(self, rows: FloatArray) -> FloatArray:
-        """Return `rows` Jᵀ of rows (count, units of the input), (count, units of the layer)."""
+        """Return `rows` Jᵀ of rows (count, units of the source), (count, units of the layer)."""
         found = pushed_forward(self.tangents, self.number, in_columns(rows, self.before))
         return self._scaled(found, len(rows), self.after.units)
 

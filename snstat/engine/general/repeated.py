@@ -35,7 +35,8 @@ class RepeatedDraw(LayerDraw):
 class Repeated(General):
     """Layers 1 to `depth` of trials of one sample, which stands in all `columns`.
 
-    All weights are drawn: without them columns that are equal have no gradients of their own.
+    Gradients are those of layer `source`, 0 for the input, whose shape is `before`. All weights are
+    drawn: without them columns that are equal have no gradients of their own.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Repeated(General):
         depth: int,
         columns: int,
         whole: bool = True,
+        source: int = 0,
     ) -> None:
         super().__init__(network, inputs, trials, seed, dtype, train=train)
         self.depth, self.columns, self.whole = depth, columns, whole
+        self.source, self.before = source, network.shape_after(source)
 
     def first(self, number: int) -> Values:
         """Return the input of a trial, (channels, columns, *grid)."""

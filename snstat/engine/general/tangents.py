@@ -1,4 +1,4 @@
-"""Changes of the input, pushed forward through all layers: products with the Jacobian.
+"""Changes of the input or of a layer, pushed forward: products with the Jacobian.
 
 Kinds know how gradients are pulled back, and not how changes go forward. Each layer is therefore
 fed with one sample, and with that sample moved a little along each change and against it. Half of
@@ -30,10 +30,10 @@ STEP = 2.0**-25
 
 
 class Moving(NamedTuple):
-    """A layer's output (channels, 1, *grid), and its changes, one a column."""
+    """A layer's output (channels, 1, *grid), and its changes, one a column, None for none."""
 
     point: Values
-    change: Slope
+    change: Slope | None
 
 
 class TangentDraw(RepeatedDraw):
@@ -55,31 +55,42 @@ class Tangents(Repeated):
 
 
 def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | None:
-    """Return what the changes (channels, columns, *grid) of a trial's input become at the last of
-    the sampler's layers; None after a stop. In float64."""
-    moving = {0: Moving(sampler.first(number)[:, :1], Slope(change, 0.0))}
+    """Return what the changes (channels, columns, *grid) of the sampler's source in a trial become
+    at the last of its layers, which comes after that; None after a stop. In float64."""
+    start, source = Slope(change, 0.0), sampler.source
+    moving = {0: Moving(sampler.first(number)[:, :1], start if source == 0 else None)}
     walk = Walk(sampler, number, {0: moving[0].point})
     with quiet():
         for place in islice(sampler.order.since(1), sampler.depth):
             if sampler.stop[0]:
                 return None
-            given, factors, log = _together([moving[source] for source in place.sources])
-            walk.values |= dict(zip(place.sources, given, strict=True))
+            before = [moving[number] for number in place.sources]
+            moved = any(own.change is not None for own in before)
+            if moved:
+                given, factors, log = _together(before, change.shape[1])
+                walk.values |= dict(zip(place.sources, given, strict=True))
             walk.step()
             own = walk.values[place.number]
-            change = _change(own)
-            slope = Slope(change / _of_columns(factors, change), log)
+            after = start if place.number == source else None
+            if moved and place.number > source:
+                parts = _change(own)
+                slope = Slope(parts / _of_columns(factors, parts), log)
+                after = measured(slope)[1] or slope
             moving = {kept: moving[kept] for kept in walk.values if kept in moving}
-            moving[place.number] = Moving(own[:, :1].copy(), measured(slope)[1] or slope)
-    return None if sampler.stop[0] else moving[sampler.depth].change
+            moving[place.number] = Moving(own[:, :1].copy(), after)
+    if sampler.stop[0]:
+        return None
+    # What the source does not reach does not change.
+    point, found = moving[sampler.depth]
+    return found or Slope(np.zeros((len(point), change.shape[1], *point.shape[2:])), 0.0)
 
 
-def _together(inputs: Sequence[Moving]) -> tuple[list[Values], Values, float]:
-    """Return the inputs of a layer, moved; the factor by which each column was moved; and the
-    logarithm of the scale of the changes."""
-    log = max(own.change.log for own in inputs)
-    changes = [math.exp(0.5 * (own.change.log - log)) * own.change.values for own in inputs]
-    sizes = np.zeros(changes[0].shape[1])
+def _together(inputs: Sequence[Moving], columns: int) -> tuple[list[Values], Values, float]:
+    """Return the inputs of a layer, moved in so many `columns`; the factor by which each was moved;
+    and the logarithm of the scale of the changes, some of which there are."""
+    log = max(own.change.log for own in inputs if own.change is not None)
+    changes = [_scaled(own, columns, log) for own in inputs]
+    sizes = np.zeros(columns)
     for own, change in zip(inputs, changes, strict=True):
         size = _norms(own.point)[0] or 1.0
         sizes = np.maximum(sizes, _norms(change) / size)
@@ -88,6 +99,15 @@ def _together(inputs: Sequence[Moving]) -> tuple[list[Values], Values, float]:
     for own, change in zip(inputs, changes, strict=True):
         moved.append(_moved(own.point, _of_columns(factors, change) * change))
     return moved, factors, log
+
+
+def _scaled(moving: Moving, columns: int, log: float) -> Values:
+    """Return the changes of a layer over exp(`log`/2)."""
+    point, change = moving
+    if change is None:
+        return np.zeros((len(point), columns, *point.shape[2:]))
+    found: Values = math.exp(0.5 * (change.log - log)) * change.values
+    return found
 
 
 def _norms(values: Values) -> Values:
