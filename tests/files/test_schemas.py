@@ -301,6 +301,7 @@ SPECTRUM: dict[str, Any] = {
             "network": None,
             "simulation": PROPAGATION["runs"][0]["simulation"],
             "near_zero": 0.001,
+            "from_layer": 0,
             "depths": [1],
             "names": ["1"],
             "measures": {
