@@ -244,7 +244,9 @@ def source_of(plan: AnyPlan, given: int | str | None) -> int:
     network = plan.network
     tokens = network is not None and network.input.tokens
     if given is None:
-        return _embedding(network) if network is not None and tokens else 0
+        if network is None or not tokens:
+            return 0
+        given = _embedding(network)
     last = plan.depth
     if isinstance(given, str):
         if network is None:
@@ -260,7 +262,7 @@ def source_of(plan: AnyPlan, given: int | str | None) -> int:
         bound = "a layer: tokens have no small changes"
         raise InvalidValueError(FROM_LAYER, given, bound, "leave it out for the embedding")
     if given >= last:
-        bound = f"before the last layer, {last:,}"
+        bound = f"before the last layer, {last:,}, whose Jacobian by itself is the identity"
         raise InvalidValueError(FROM_LAYER, given, bound)
     return given
 

@@ -291,6 +291,13 @@ def test_layers_that_no_jacobian_is_by_are_refused(capsys, tokens, arguments, wo
     assert words in err
 
 
+def test_an_embedding_alone_has_no_jacobian(capsys, tokens):
+    Path(tokens).write_text(TOKENS.split('  { kind = "dense"', maxsplit=1)[0] + "]\n")
+    code, out, err = call(capsys, tokens)
+    assert (code, out) == (2, "")
+    assert "--from-layer is 1, but must be before the last layer, 1" in err
+
+
 def test_several_embeddings_are_named(capsys, tokens):
     two = TOKENS.replace(
         '{ kind = "dense", name = "up", width = 6 }',

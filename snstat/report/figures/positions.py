@@ -169,6 +169,6 @@ def _bar(
     bar.ax.yaxis.set_major_locator(FixedLocator([x for x in ticks if low <= x <= high]))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    bar.set_label(LABEL)
+    bar.set_label(LABEL, fontsize=8)  # fits beside one row
     bar.ax.tick_params(which="both", colors=look.ink)
     bar.outline.set_visible(False)
