@@ -46,7 +46,6 @@ class Case(ABC):
     _results: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     # ------------------------ what theory says of a network; a kind of case that knows less says so
-
     @property
     def unknown(self) -> FloatArray:
         """What stands for theory that there is none of, (limit + 1,)."""
@@ -297,11 +296,8 @@ class Case(ABC):
         return inputs.drawn or inputs.length_variance == 0.0 or inputs.norms is not None
 
     def judges_seen(self, name: str) -> BoolArray:
-        """Return of which layers, (limit + 1,), what was seen of a statistic is judged.
-
-        Those are the layers where theory is not known, or does not hold, or where the estimate
-        leaves it by more than its error allows.
-        """
+        """Return in which layers, (limit + 1,), what was seen of a statistic is judged: those where
+        theory is not known, does not hold, or is left by more than the error allows."""
         if self.run is None:  # at once, because a remedy is looked for among hundreds of such cases
             return np.zeros(self.limit + 1, dtype=bool)
         leaves = share_strays if name in SHARES else strays

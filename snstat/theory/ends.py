@@ -29,7 +29,9 @@ NORMS = "the samples of these data differ in norm"
 DATA_ON_GRID = "each position of data has moments of its own"
 DATA_TOKENS = "how often tokens of data are equal is not known"
 TOO_SMALL = "second moments are so small that they lose digits"
-NO_HIGHER = "theory of networks follows no more than second moments"
+NO_HIGHER = (
+    "shares of units are not derived for networks, and kurtosis of functions of Gaussian units only"
+)
 UNTRUSTED = "networks differ too much for first order in 1/width"
 
 

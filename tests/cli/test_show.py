@@ -201,7 +201,8 @@ ENDS = [
     {
         "of": "units",
         "layer": 0,
-        "reason": "theory of networks follows no more than second moments",
+        "reason": "shares of units are not derived for networks, and kurtosis of functions of"
+        " Gaussian units only",
     },
 ]
 WORDS = """\
