@@ -39,9 +39,9 @@ class TheoryEnd(Record):
     or subtract from it (`mean`, `variance`, `cosine`), "samples" of `cosine` and
     `variance_over_batch`, "positions" of `position_cosine` and `variance_over_positions`, "units"
     of `dead_fraction`, `saturated_fraction` and `zero_samples`, and of `kurtosis` where it is null:
-    their theory is null from `layer` on, as far as what follows starts from there. "gradient": it is null up to `layer`.
-    "width": `expected` and `neglected`, which are to first order in 1/width, are null from `layer`
-    on.
+    their theory is null from `layer` on, as far as what follows starts from there. "gradient": it
+    is null up to `layer`. "width": `expected` and `neglected`, which are to first order in 1/width,
+    are null from `layer` on.
     """
 
     of: str
