@@ -10,8 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def aside(work: Callable[[], T]) -> Callable[[], T]:
-    """Start `work` in a thread; return a function that waits for its result or raises its error.
+def aside(work: Callable[[], T]) -> Future[T]:
+    """Start `work` in a thread; return what its result is asked of, which raises its error.
 
     The thread is a daemon: an interrupted program does not wait for it.
     """
@@ -24,4 +24,4 @@ def aside(work: Callable[[], T]) -> Callable[[], T]:
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return future.result
+    return future

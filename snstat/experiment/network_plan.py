@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     Predicted = tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]
 
+# Seconds that an interrupted run waits for its theory, which may take longer than the simulation.
+PATIENCE = 1.0
 LESS = "use a smaller --batch, --trials or --threads, or fewer or narrower layers"
 
 
@@ -231,7 +233,11 @@ class NetworkPlan:
             keep_trials=self.keep_trials,
             progress=progress,
         )
-        walked, expected, neglected = theory()
+        try:
+            found = theory.result(PATIENCE if measured.interrupted else None)
+        except TimeoutError:
+            found = self._unfinished(moments)
+        walked, expected, neglected = found
         predicted = predicted_statistics(walked, source.batch, moments)
         statistics = measured_statistics(measured, predicted, expected, neglected)
         if measured.log_gradient is not None:
@@ -245,7 +251,7 @@ class NetworkPlan:
             )
         return Run(
             subject=self.subject,
-            simulation=replace(self.simulation, inputs_digest=digest()),
+            simulation=replace(self.simulation, inputs_digest=digest.result()),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
             partial=measured.interrupted,
@@ -253,6 +259,13 @@ class NetworkPlan:
             log_kurtosis=layer_mean(measured.log_kurtosis),
             theory_ends=self.theory_ends(walked, predicted, expected),
         )
+
+    def _unfinished(self, moments: InputMoments) -> Predicted:
+        """Return what stands for theory that an interrupted run does not wait for."""
+        from snstat.theory.walk import Walk
+
+        walked = Walk.unknown(self.network.input, self.depth, "it was not finished")
+        return walked, *at_width(walked, self.inputs.batch, moments)
 
     def predict(self, moments: InputMoments) -> Walk:
         """Return theory of every layer."""

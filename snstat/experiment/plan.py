@@ -199,7 +199,7 @@ class Plan:
             keep_trials=self.keep_trials,
             progress=progress,
         )
-        prediction, corrected, outlook = theory()
+        prediction, corrected, outlook = theory.result()
         statistics = measured_statistics(
             measured, prediction.statistics, corrected.expected, corrected.residual
         )
@@ -213,7 +213,7 @@ class Plan:
             )
         return Run(
             subject=self.subject,
-            simulation=replace(self.simulation, inputs_digest=digest()),
+            simulation=replace(self.simulation, inputs_digest=digest.result()),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
             outlook=outlook,

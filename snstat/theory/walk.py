@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from snstat.layers.spread import Spread
 from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
-from snstat.results.theory_end import OF_WIDTH, TheoryEnd
+from snstat.results.theory_end import OF_SIGNAL, OF_WIDTH, TheoryEnd
 from snstat.theory.ends import ends_of_gradients, ends_of_signals, ends_of_sizes
 from snstat.theory.fluctuations import input_spread
 from snstat.theory.folds import back_through, forward_through, onward_through
@@ -78,6 +78,13 @@ class Walk:
     q_variance: FloatArray
     uniform: FloatArray
     ends: tuple[TheoryEnd, ...] = field(kw_only=True)
+
+    @classmethod
+    def unknown(cls, shape: Shape, depth: int, reason: str) -> Walk:
+        """Return that nothing is known of a network, for this reason."""
+        columns = len(fields(cls)) - 2  # without the shape and the ends
+        none = np.full((columns, depth + 1), math.nan)
+        return cls(shape, *none, ends=(TheoryEnd(OF_SIGNAL, 1, reason),))
 
     @property
     def cosine(self) -> FloatArray:

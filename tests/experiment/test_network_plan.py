@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import math
+import threading
+import time
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from snstat.experiment import network_plan
 from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.network_theory import predicted_statistics
 from snstat.layers.shape import Shape
@@ -166,3 +169,22 @@ def test_statistics_of_theory_follow_from_the_moments_of_pairs():
     }
     for name, value in expected.items():
         assert found[name][1] == pytest.approx(value, abs=0.025), name
+
+
+def test_an_interrupted_run_does_not_wait_for_theory_that_takes_long(monkeypatch):
+    monkeypatch.setattr(network_plan, "PATIENCE", 0.01)
+    never = threading.Event()
+
+    def interrupted(_finished):
+        raise KeyboardInterrupt
+
+    run = plan_of("dropout").run(interrupted, lambda _moments: never.wait())
+    assert run.partial
+    assert np.isnan(run.variance.theory[1:]).all()
+    (end,) = [end for end in run.theory_ends if end.of == "signal"]
+    assert end.words("layer 1") == "no theory from layer 1 on: it was not finished"
+    # A run that is not interrupted has its theory, however long it takes.
+    whole = plan_of("dropout").run(
+        None, lambda moments: time.sleep(0.1) or plan_of("dropout").theory(moments)
+    )
+    assert np.isfinite(whole.variance.theory).all()
