@@ -34,8 +34,8 @@ def test_a_diff_shows_the_code_as_it_is(file, lines):
 
 def test_every_way_to_add_something_has_its_diff():
     (ways,) = re.findall(r"^## How to add …$(.*?)^## ", GUIDE, re.MULTILINE | re.DOTALL)
-    parts = re.split(r"^\*\*an? ", ways, flags=re.MULTILINE)[1:]
-    found = [part.partition(":")[0] for part in parts if "```diff" in part]
+    parts = re.split(r"^### How to add an? ", ways, flags=re.MULTILINE)[1:]
+    found = [part.partition("\n")[0] for part in parts if "```diff" in part]
     assert found == ["activation", "layer kind", "rule", "option", "command"]
 
 
