@@ -85,7 +85,7 @@ def gradients_vanish(case: Case) -> Broken | None:
       SN201 gradient-vanishing, layer 0: squared gradients shrink ×4.65e-16 from
             layer 64 back to layer 0 (theory), below 10^-6, crossed 26 layers from
             the end
-            → use --weight-gain 1.521 (now 1)
+            → use --weight-gain 1.379 (now 1)
     ```
 
     **How to fix it.** Use fewer layers, or a gain closer to the edge of chaos, where χ = 1. A

@@ -103,7 +103,7 @@ def finding(
     if remedies and isinstance(case, StackCase) and not file:
         from snstat.checks.stack_remedies import stack_remedy
 
-        remedy = stack_remedy(rule, case, how, broken)
+        remedy = stack_remedy(rule, case, how, broken, codes)
     elif remedies:
         from snstat.checks.network_remedies import network_remedy
 

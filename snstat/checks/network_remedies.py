@@ -59,7 +59,7 @@ def network_remedy(rule: Rule, case: Case, broken: Collection[str], chosen: Coll
         case = _of_file(case)
     if not isinstance(case, NetworkCase) or looked(case.thought, rule.code) is None:
         return ""
-    draft = Draft.of(case.network, case.written)
+    draft = case.once("draft", lambda case: Draft.of(case.network, case.written))
     partial, unchosen, others = None, {*broken} - {*chosen}, {*broken} - {rule.code}
     for found in attempts(case, draft):
         if _unknown(found.case, rule) > _unknown(case, rule):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -19,15 +19,19 @@ from snstat.checks.target import misses_target
 PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
 
 
-def stack_remedy(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> str:
-    """Return the first remedy after which no rule is broken, else the first after which this one
-    holds and no other is newly broken, or nothing.
+def stack_remedy(
+    rule: Rule, case: StackCase, how: Broken, broken: Collection[str], chosen: Collection[str]
+) -> str:
+    """Return the first remedy after which no rule of those `chosen` is broken and no other is newly
+    broken, else the first after which this one holds and no other is newly broken, or nothing.
+    `broken` are the rules that the stack breaks.
 
     Remedies are tried out by theory, so that has to find the rule broken without them (unless the
     remedy has been tried in another way), and what is left may not be that networks differ too much
     for theory to say anything of one of them.
     """
-    partial = ""
+    partial, others = "", {*broken} - {rule.code, TOO_NARROW}
+    unchosen = others - {*chosen}
     foreseen = looked(case.thought, rule.code) is not None
     families = [*rule.families, _steadier]
     if foreseen:
@@ -41,11 +45,11 @@ def stack_remedy(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> s
             continue
         if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
             continue
-        left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
+        left = broken_within(remedy.case, unchosen if partial else others)
         # A change may leave SN302 without a limit to judge, but not the target without theory.
         if left is not None and lost(case, remedy.case, (misses_target.code,)):
             continue
-        if left is not None and not left:
+        if left is not None and left <= unchosen:
             return remedy.words
         if left is not None:
             partial = remedy.words

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from snstat.errors import SnstatError
 from snstat.layers.entry import Entry, holds_layers
-from snstat.layers.keys import INPUT, INPUTS, LAYERS, keys_of
+from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, keys_of
 from snstat.layers.layer import Layer
 from snstat.layers.registry import kind
 from snstat.network.network import Network
@@ -64,8 +66,9 @@ class Draft:
         its own plain data, in which defaults and parameters stand for themselves."""
         if written is not None:
             draft = cls(network, written)
-            if draft.read() == network:
-                return draft
+            with suppress(SnstatError):  # plain data that have changed since
+                if draft.read() == network:
+                    return draft
         return cls(network, Written(network.form()))
 
     @cached_property
@@ -122,16 +125,18 @@ class Draft:
         return replace(Network.read(form, set=changes), name=self.network.name)
 
 
-def counted_from(tables: Iterable[Mapping[str, Any]], first: int) -> bool:
-    """Return whether layers of a list, or within them, start from others by a number from `first`
-    on, which means other layers once one is put before them."""
+def counted_from(
+    tables: Iterable[Mapping[str, Any]], first: int, keys: Iterable[str] = (INPUT, INPUTS)
+) -> bool:
+    """Return whether layers of a list, or within them, start from others of it by a number from
+    `first` on, which means other layers once one is put before them. Under `keys` they name those
+    of their own list."""
     for table in tables:
-        keys = (INPUT, INPUTS, kind(table["kind"]).second)
-        values = [table[key] for key in keys if key in table]
-        names = [name for own in values for name in (own if isinstance(own, list) else [own])]
+        named = [table[key] for key in (*keys, kind(table[KIND]).second) if key in table]
+        names = [name for own in named for name in (own if isinstance(own, list) else [own])]
         if any(name.isdecimal() and int(name) >= first for name in names):
             return True
-        if any(counted_from(held, first) for _, _, held in _held(table)):
+        if any(counted_from(held, first, ()) for _, _, held in _held(table)):
             return True
     return False
 
@@ -139,7 +144,7 @@ def counted_from(tables: Iterable[Mapping[str, Any]], first: int) -> bool:
 def _held(table: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """Yield the keys of a layer that hold layers, their fields, and the layers as they are
     written."""
-    for key, own in keys_of(kind(table["kind"])).items():
+    for key, own in keys_of(kind(table[KIND])).items():
         if holds_layers(own) and key in table:
             yield key, own.field, table[key]
 

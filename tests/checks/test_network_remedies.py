@@ -165,6 +165,29 @@ def test_every_change_is_what_its_words_say():
         assert followed(network, words) == changed, words
 
 
+def test_no_norm_is_put_where_numbers_would_then_mean_other_layers():
+    """A layer is called by its number unless it has a name."""
+
+    def norms_in(*layers):
+        words = [change.words for change in layer_changes(Draft.of(network_of(*layers)))]
+        return [text.split()[0] for text in words if "layer_norm" in text]
+
+    def add(*inputs):
+        return {"kind": "add", "inputs": [*inputs]}
+
+    blocks = residual(dense()), residual(dense())
+    assert norms_in(*blocks, add("input", "previous")) == ["begin", "put"]
+    assert norms_in(*blocks, add("0", "previous")) == ["begin", "put"]
+    assert norms_in(*blocks, dense(), add("0", "1")) == ["begin"]
+    assert norms_in(residual(dense(), dense(), add("0", "1"))) == ["put"]
+    assert norms_in(residual(dense(name="a"), dense(), add("a", "input"))) == ["begin", "put"]
+    # The second layer that one starts from may be outside.
+    reads = residual({"kind": "attention", "heads": 2, "memory": "1"})
+    form = {"input": {"channels": 8, "grid": [4]}, "layers": [residual(dense(8)), NORM, reads]}
+    words = [change.words for change in layer_changes(Draft.of(Network.read(form)))]
+    assert not any(text.startswith("put") for text in words)
+
+
 def test_a_norm_holds_the_second_moments_of_networks():
     # Their variance, of the logarithm, grows by 2/8 a layer, and has to be below 1.
     network = network_case(repeated(10, dense(8)), channels=8)

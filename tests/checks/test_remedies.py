@@ -143,6 +143,15 @@ def test_a_remedy_of_several_changes_needs_each_of_them():
     assert counted > 10
 
 
+def test_rules_that_are_not_selected_veto_no_remedy():
+    """No gain keeps the cosine of 64 layers of ReLU, but that rule may stay broken."""
+    wide = {"weight_gain": 2.0}
+    (remedy,) = (found.remedy for found in judged("relu", 64, codes={"SN102"}, **wide)[1].values())
+    assert remedy == "use --weight-gain 1.414 (now 2)"
+    assert judged("relu", 64, codes={"SN102"}, weight_gain=1.414)[1] == {}
+    assert "at most 37 layers" in judged("relu", 64, **wide)[1]["SN102"].remedy
+
+
 def test_the_remedy_keeps_as_many_layers_as_the_new_gain_allows():
     options = {"weight_gain": 3.0, "width": 64}
     changes = parsed(judged("relu", 200, **options)[1]["SN001"].remedy)
