@@ -184,7 +184,9 @@ def test_no_norm_is_put_where_numbers_would_then_mean_other_layers():
     # The second layer that one starts from may be outside.
     reads = residual({"kind": "attention", "heads": 2, "memory": "1"})
     form = {"input": {"channels": 8, "grid": [4]}, "layers": [residual(dense(8)), NORM, reads]}
-    words = [change.words for change in layer_changes(Draft.of(Network.read(form)))]
+    network = Network.read(form)
+    words = [change.words for change in layer_changes(Draft.of(network, network.written))]
+    assert words
     assert not any(text.startswith("put") for text in words)
 
 
