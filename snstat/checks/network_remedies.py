@@ -124,7 +124,9 @@ def attempts(case: NetworkCase, draft: Draft) -> Iterator[Attempt]:
         if change.network.input != case.network.input:
             if not case.inputs.drawn:
                 continue
-            inputs = _drawn(case, change.network, case.network.law).moments()
+            old = case.inputs  # options may have replaced the law of the file
+            law = replace(case.network.law, mean=old.mean, std=math.sqrt(old.variance))
+            inputs = _drawn(case, change.network, law).moments()
         yield _attempt(case, change, inputs)
     yield from _tuned(case, draft)
 

@@ -133,7 +133,7 @@ def counted_from(
     of their own list."""
     for table in tables:
         named = [table[key] for key in (*keys, kind(table[KIND]).second) if key in table]
-        names = [name for own in named for name in (own if isinstance(own, list) else [own])]
+        names = [name for own in named for name in ([own] if isinstance(own, str) else own)]
         if any(name.isdecimal() and int(name) >= first for name in names):
             return True
         if any(counted_from(held, first, ()) for _, _, held in _held(table)):
