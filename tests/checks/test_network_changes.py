@@ -6,12 +6,12 @@ import pytest
 
 from snstat.checks import network_remedies
 from snstat.checks.chance import too_narrow
-from snstat.checks.network_changes import _range
+from snstat.checks.network_changes import _range, _scales
 from snstat.checks.network_clauses import which
 from snstat.checks.network_remedies import Attempt, network_remedy
 from snstat.checks.rules import CODES
 from snstat.network.editing import Draft
-from tests.checks.cases import dense, network_case, network_of, residual
+from tests.checks.cases import NORM, dense, network_case, network_of, residual
 
 FIVE = network_of(*[dense() for _ in range(5)])
 MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
@@ -105,3 +105,12 @@ def _told(monkeypatch, tried, shorter, chosen):
         monkeypatch.setattr(network_remedies, name, fake)
     broken = {codes["own"], codes["other"]}
     return network_remedy(too_narrow, case, broken, chosen)
+
+
+def test_scales_make_all_branches_add_as_much_as_the_stream_has():
+    """1, 1/√N and 1/√(2N) for N residuals, whatever else the network has."""
+    branch = residual(NORM, dense(), dense(), name="ffn")
+    network = network_of({"kind": "block", "name": "body", "times": 6, "layers": [branch]}, dense())
+    found = [change.network for change in _scales(Draft.of(network))]
+    scales = [own.form()["layers"][0]["layers"][0].get("scale", 1.0) for own in found]
+    assert scales == pytest.approx([0.408, 0.289], rel=1e-2)

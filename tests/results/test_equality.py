@@ -116,3 +116,10 @@ def test_records_of_data_are_equal_by_value():
     moments = InputMoments(0.0, 1.0, 1.0, 1.0, 1.0, math.nan, 3.0, norms=classes(0.25))
     assert moments == replace(moments, cosine=missing)
     assert moments != replace(moments, cosine=0.0)
+
+
+def test_how_data_were_prepared_does_not_make_runs_differ():
+    """The digest is that of the values that entered, however they came about."""
+    simulation = made().simulation
+    assert replace(simulation, standardize=True, flatten=True) == simulation
+    assert replace(simulation, train=False) != simulation

@@ -66,3 +66,14 @@ def test_nothing_is_known_of_shares_of_a_trial_that_is_not_finite() -> None:
     for shares in told.shares(np.array([[0.1, 2.0]] * 2)):
         assert np.isfinite(shares[0]).all()
         assert np.isnan(shares[1]).all()
+
+
+def test_the_error_of_the_largest_value_is_relative_to_it() -> None:
+    values = np.array([[4.0, 2.0], [8.0, 1.0], [math.nan, math.nan], [0.0, 0.0]])
+    errors = np.array([[0.1, 9.0], [0.4, 9.0], [math.nan, 9.0], [0.0, 0.0]])
+    weights = np.full((4, 2), 0.5)
+    lanczos = Lanczos(5, weights, errors, values[:, None], weights[:, None])
+    assert LayerSpectrum(1, "1", values, lanczos=lanczos).largest_error == 0.4 / 8.0
+    assert LayerSpectrum(1, "1", values).largest_error == 0.0
+    nothing = Lanczos(5, weights[:1], errors[2:3], values[2:3, None], weights[:1, None])
+    assert math.isnan(LayerSpectrum(1, "1", values[2:3], lanczos=nothing).largest_error)

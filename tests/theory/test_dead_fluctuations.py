@@ -103,21 +103,27 @@ def test_layers_are_equal_only_where_covariances_have_settled(gain, monkeypatch)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
 
 
+@pytest.mark.parametrize("init", ["he_normal", "orthogonal"])
 @pytest.mark.parametrize("mean", [0.0, 1.0])
-def test_the_dead_fraction_is_that_of_plain_networks(mean):
+def test_the_dead_fraction_is_that_of_plain_networks(mean, init):
     """Shares of units that are 0 for three samples, of 40,000 ReLU networks of width 48, within 4.5
-    standard errors. The change from infinite width is 14 of them in the last layer."""
+    standard errors. The change from infinite width is up to 14 of them."""
     depth, width, batch, count = 4, 48, 3, 40_000
     moments = DrawnInputs("normal", width, batch, mean, 1.0).moments()
-    stack = Stack.build("relu", depth, width)
+    stack = Stack.build("relu", depth, width, init=init)
     prediction = predict(stack, batch, moments)
     theory = finite_width(stack, batch, moments, prediction, backward=False)
     generator = np.random.default_rng(0)
     x = mean + generator.standard_normal((count, batch, width), dtype=np.float32)
     for layer in range(1, depth + 1):
+        z = generator.standard_normal((count, batch, width), dtype=np.float32)
+        if init == "orthogonal":  # which takes samples to a random frame
+            frame, rest = np.linalg.qr(z.swapaxes(1, 2))
+            frame *= np.sign(np.diagonal(rest, axis1=1, axis2=2))[:, None]
+            z = np.sqrt(width) * frame.swapaxes(1, 2)
         # Pre-activations are Gaussian over units, given the Gram matrix of what is below.
-        factor = np.linalg.cholesky(2.0 / width * np.einsum("nbi,nci->nbc", x, x))
-        x = factor @ generator.standard_normal((count, batch, width), dtype=np.float32)
+        gram = stack.layer(layer).gain ** 2 / width * np.einsum("nbi,nci->nbc", x, x)
+        x = np.linalg.cholesky(gram) @ z
         dead = (x.max(axis=1) <= 0).mean(axis=1)
         np.maximum(x, 0.0, out=x)
         error = dead.std() / count**0.5
