@@ -4,6 +4,7 @@ they are written, and the rule then holds."""
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from snstat.network.editing import Draft
 from snstat.network.network import Network
 from tests.checks.following import followed_in
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/networks").glob("*.toml"))
 # Values of every origin: a layer's own key, defaults that all or some layers take, parameters
 # alone, in arithmetic and in several places.
 RICH = """
@@ -233,3 +235,16 @@ def test_inputs_that_options_ask_for_are_mended_by_options(tmp_path):
     network = Network.read(tomllib.loads(text))
     (broken,) = snstat.check(network, trials=2, batch=4, select=code).findings
     assert broken.remedy == "use --input-mean 0 (now 3) and --input-std 1 (now 100)"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_words_of_every_change_of_the_examples_lead_to_it(path):
+    network = Network.load(path)
+    form, draft = (
+        tomllib.loads(path.read_text(encoding="utf-8")),
+        Draft.of(network, network.written),
+    )
+    for change in layer_changes(draft):
+        after, turned, _ = followed_in(form, change.words)
+        followed = Network.read(after, set=turned, name=network.name)
+        assert followed == change.network, change.words
