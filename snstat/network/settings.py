@@ -11,7 +11,7 @@ from snstat.activation.kind import ActivationName
 from snstat.layers.options import WeightOptions
 from snstat.limits import MAX_DEPTH, MAX_WIDTH
 from snstat.network.widths import parse_widths, write_widths
-from snstat.values.kinds import Kind, Whole
+from snstat.values.kinds import Kind, Whole, without_fraction
 from snstat.values.option import Settings, again, option
 
 DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
@@ -26,6 +26,11 @@ class Widths(Kind):
     def check(self, name: str, value: Any) -> str:  # noqa: ARG002  # see Kind
         """Return the widths as a string. See Kind."""
         return write_widths(*parse_widths(value))
+
+    def plain(self, name: str, value: Any) -> Any:
+        """See Kind. 1e3 is 1000."""
+        several = isinstance(value, list)
+        return super().plain(name, [*map(without_fraction, value)] if several else value)
 
     def fits(self, value: Any) -> bool:
         """See Kind."""

@@ -69,7 +69,8 @@ def good(kind):
         case Units():
             return {"0": None, hex(kind.high): kind.high}
         case Whole():
-            return {str(kind.low): kind.low, hex(kind.high): kind.high}
+            low, high = kind.low, kind.high
+            return {str(low): low, f"{low}.0": low, "1e0": 1, hex(high): high}
         case Real():
             return {f"{kind.low!r}": kind.low, f"{kind.high!r}": kind.high, "1": 1.0}
         case Flag():
@@ -77,7 +78,7 @@ def good(kind):
         case Texts():
             return {"[]": (), '["SN1", "SN2"]': ("SN1", "SN2")}
         case Widths():
-            return {'"784,512*3,10"': "784,512*3,10", "[784, 10, 10]": "784,10*2"}
+            return {'"784,512*3,10"': "784,512*3,10", "[784, 10, 1e1]": "784,10*2"}
         case File():
             return {f'"{word}"': word for word in kind.reserved} | {'"x.npy"': None}
         case Parameters():
