@@ -125,8 +125,8 @@ class Stretch:
         added[places] = 0.0
         states: FloatArray = start + at[:, None] * added
         # To the sums of what is added before each node, and to what the turn before it adds.
-        sums, last = np.cumsum(self.matrix, axis=0)[at - 1], self.matrix[at - 1]
-        sums[0] = 0.0
+        parts = np.add.reduceat(self.matrix, at, axis=0)
+        sums, last = np.cumsum(parts, axis=0) - parts, self.matrix[at - 1]
         mixing = _Mixing()
         for _ in range(_ROUNDS):
             steps = advance(self.nodes, states)

@@ -71,6 +71,10 @@ def _signals(step: Step) -> Iterator[Signal]:
     for steps in step.turns:
         for inner in steps:
             yield from _signals(inner)
+    for fold in step.folds:
+        for number in range(fold.stretch.first, fold.stretch.end):
+            for inner in fold.at(number):
+                yield from _signals(inner)
     for _ in range(step.equal):
         for inner in step.turns[-1]:
             yield from _signals(inner)

@@ -22,6 +22,7 @@ from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from snstat.network.network import Network
 from snstat.theory import folds
+from snstat.theory.profiles import profiles
 from snstat.theory.walk import walk
 
 # Fewer turns than usual are followed first, and few are enough for a stretch.
@@ -125,6 +126,17 @@ def test_steps_of_any_turn_can_be_asked_for():
     one = np.ones((1, 1))
     (after,) = step.pull(Slope(one, one))
     assert np.isfinite(turn.pull(after)[0].log)
+
+
+def test_profiles_are_of_all_turns():
+    network = Network(Shape(WIDTH), chain(chain(ffn(), times=TIMES), Dense(3)))
+    inputs = DrawnInputs("normal", WIDTH, 4, 0.0, 1.0).moments()
+    numbers = [5 * FIRST, 5 * (TIMES - 7), network.depth - 1, network.depth]
+    found = profiles(network, 4, inputs, numbers)
+    known = walk(network, 4, inputs).second_moment
+    assert sorted(found) == numbers
+    for number in numbers:
+        assert found[number].second_moment == pytest.approx(known[number], rel=1e-12)
 
 
 def test_depth_costs_little(monkeypatch):
