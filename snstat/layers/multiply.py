@@ -78,6 +78,7 @@ def _product(x: Signal, y: Signal) -> Signal:
         # E[xx]E[yy] − E[xx']E[yy'] of two samples, without cancellation.
         gap=x.gap * y.same + (x.same - x.gap) * y.gap,
         fresh=x.fresh | y.fresh,
+        higher=None,
     )
 
 
