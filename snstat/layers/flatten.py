@@ -52,7 +52,9 @@ class Flatten(Layer):
         mean, same, gap = (float(part.mean()) for part in parts)
         after = Signal.of_one(shape, (mean, same, gap), law, fresh)
         higher = signal.beyond
-        if higher is not None and law != GAUSSIAN:
+        if law == GAUSSIAN and higher is not None and higher.normal:
+            higher = None  # those of the law
+        elif higher is not None:
             _, third, fourth = pooled(higher, signal.mean, diagonal(signal.same))
             higher = Higher(np.array([third]), np.array([fourth]))
         after = replace(after, least=signal.least, higher=higher)
