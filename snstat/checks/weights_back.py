@@ -8,7 +8,7 @@ import numpy as np
 
 from snstat.checks.backward import logarithms, partly, power, scientific
 from snstat.checks.case import Case
-from snstat.checks.obstacle import Obstacle
+from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
 from snstat.checks.rule import Broken, rule
 from snstat.results import FloatArray
 
@@ -16,9 +16,10 @@ from snstat.results import FloatArray
 def _no_weights(case: Case) -> Obstacle | None:
     """Return why there are no two layers to compare."""
     found = case.of_files or case.no_weights or case.no_gradients
-    if found is None and np.count_nonzero(np.isfinite(_gradients(case))) < 2:
-        return Obstacle("the gradients of the weights of two layers are not known")
-    return found
+    if found is not None or np.count_nonzero(np.isfinite(_gradients(case))) >= 2:
+        return found
+    unseen = np.isnan(case.seen_gradients).all()
+    return Obstacle(NO_GRADIENTS if unseen else "fewer than two layers have gradients of weights")
 
 
 def _gradients(case: Case) -> FloatArray:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from snstat.errors import SnstatError
 from snstat.layers.entry import Entry, holds_layers
-from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, keys_of
+from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, WHEN, keys_of
 from snstat.layers.layer import Layer
 from snstat.layers.registry import kind
 from snstat.network.network import Network
-from snstat.network.parameters import parameters_of
+from snstat.network.parameters import evaluated, parameters_of
 from snstat.network.reading import DEFAULTS, EITHER, PARAMETERS
 from snstat.network.written import Written
 from snstat.values.arithmetic import Parameter
@@ -74,7 +74,8 @@ class Draft:
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """Everything that the file lists, by name, containers before what they hold."""
-        held = _places(self.written.form[LAYERS], self.network.block.entries, "", (LAYERS,))
+        entries, values = self.network.block.entries, self.parameters
+        held = _places(self.written.form[LAYERS], entries, "", (LAYERS,), values)
         return {place.name: place for place in held}
 
     @cached_property
@@ -149,14 +150,22 @@ def _held(table: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield key, own.field, table[key]
 
 
-def _places(tables: Any, entries: tuple[Entry, ...], before: str, path: Path) -> Iterator[Place]:
-    """Yield the layers of a list at a path, whose names begin with what is `before` them."""
-    for number, (table, entry) in enumerate(zip(tables, entries, strict=True)):
-        name, here = f"{before}{entry.name or number}", (*path, number)
+def _places(
+    tables: Any,
+    entries: tuple[Entry, ...],
+    before: str,
+    path: Path,
+    values: Mapping[str, Parameter],
+) -> Iterator[Place]:
+    """Yield the layers of a list at a path, whose names begin with what is `before` them, but for
+    those that are left out with these `values` of the parameters."""
+    there = [own for own in enumerate(tables) if evaluated(WHEN, own[1].get(WHEN, 1), values)]
+    for place, ((number, table), entry) in enumerate(zip(there, entries, strict=True)):
+        name, here = f"{before}{entry.name or place}", (*path, number)
         yield Place(name, entry.layer, table, here)
         for key, own, held in _held(table):
             inner = f"{name}." if key == LAYERS else f"{name}.{key}."
-            yield from _places(held, getattr(entry.layer, own), inner, (*here, key))
+            yield from _places(held, getattr(entry.layer, own), inner, (*here, key), values)
 
 
 def _at(form: Any, path: Path) -> Any:

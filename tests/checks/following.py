@@ -28,7 +28,8 @@ def meant(form, words):
     found = list(named(form["layers"]))
     if words.startswith("all "):
         count, noun, but = re.fullmatch(r"all (\d+) (.*?)s( but the last)?", words).groups()
-        kinds = noun.removesuffix(" layer").replace(" and ", ",").replace(" ", "_").split(",")
+        kinds = re.split(", | and ", noun.removesuffix(" layer"))
+        kinds = [kind.replace(" ", "_") for kind in kinds]
         chosen = [(held, place) for held, place, _ in found if held[place]["kind"] in kinds]
         assert len(chosen) == int(count)
         return chosen[:-1] if but else chosen
@@ -37,7 +38,7 @@ def meant(form, words):
     ).groups()
     chosen = [(h, p) for h, p, name in found if name in re.split(", | and ", names)]
     kinds = {held[place]["kind"] for held, place in chosen}
-    assert kinds == {*kind.replace(" and ", ",").replace(" ", "_").split(",")}
+    assert kinds == {own.replace(" ", "_") for own in re.split(", | and ", kind)}
     return chosen
 
 

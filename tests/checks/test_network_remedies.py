@@ -20,7 +20,6 @@ from snstat.checks.rules import CODES, RULES
 from snstat.layers import registry
 from snstat.layers.build import chain
 from snstat.layers.dense import Dense
-from snstat.layers.layer import Layer
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.network.editing import Draft
@@ -38,6 +37,7 @@ from tests.checks.cases import (
     residual,
 )
 from tests.checks.following import followed
+from tests.layers.untold import Untold
 
 SCALED, GELU = {"kind": "scale"}, {"kind": "activation", "activation": "gelu"}
 HALF = repeated(3, residual(dense(activation="relu"), dense()))
@@ -113,7 +113,7 @@ def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
 
 
 @dataclass(frozen=True)
-class Gate(WeightOptions, Layer):
+class Gate(WeightOptions, Untold):
     """A kind that no part of the checks knows."""
 
     kind: ClassVar[str] = "gate"

@@ -29,7 +29,6 @@ from snstat.layers.dense import Dense
 from snstat.layers.draw import Pass
 from snstat.layers.entry import Entry
 from snstat.layers.initialisers import INITIALISERS
-from snstat.layers.layer import Layer
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
@@ -38,6 +37,7 @@ from snstat.results import MEASURED, STATISTICS
 from tests.engine import oracle
 from tests.engine.oracle import philox
 from tests.layers.plain_draw import PlainDraw
+from tests.layers.untold import Untold
 
 ALARM = 1e-4
 TRIALS = 4000
@@ -60,7 +60,7 @@ def run(network, *, trials=3, seed=0, dtype="float64", inputs=None, **options):
     return sample_network(network, inputs or inputs_of(network), trials=trials, **options)
 
 
-class Sum(Layer):
+class Sum(Untold):
     """The sum of all inputs, to make branches meet."""
 
     kind = "sum"
@@ -72,7 +72,7 @@ class Sum(Layer):
         return Pass(sum(inputs), lambda slope: (slope,) * len(inputs))
 
 
-class Masked(Layer):
+class Masked(Untold):
     """Units that are kept with probability 3/4."""
 
     kind = "masked"
@@ -85,7 +85,7 @@ class Masked(Layer):
         return Pass(mask * inputs[0], lambda slope: (mask * slope,))
 
 
-class Product(Layer):
+class Product(Untold):
     """The product of two matrices with the input, unit by unit: a layer that draws twice."""
 
     kind = "product"

@@ -24,13 +24,13 @@ from snstat.layers.draw import Pass
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.initialisers import INITIALISERS
-from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from tests.layers.kinds import TOKENS, fed, grids_of, layer_of
 from tests.layers.kinds import shape_of as input_of
+from tests.layers.untold import Untold
 
 SEED = 3
 # The kinds whose samples depend on each other in train mode.
@@ -235,7 +235,7 @@ def test_a_kind_that_mixes_samples_is_refused_by_name(name, grid):
     single(network, train=False)
 
 
-class Noisy(Layer):
+class Noisy(Untold):
     """Numbers that differ between samples, which no kind may draw for a Jacobian."""
 
     kind = "noisy"

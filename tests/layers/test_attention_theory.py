@@ -368,8 +368,8 @@ def test_the_last_token_reads_all_of_them(dropout):
     every, causal = (
         Attention(heads=4, causal=own, **keys).moments([x], 2) for own in (False, True)
     )
-    assert causal.signal.same[-1] == pytest.approx(every.signal.same[0, 0], rel=1e-9)
-    assert causal.signal.gap[-1] == pytest.approx(every.signal.gap[0, 0], rel=1e-6)
+    assert causal.signal.same[-1, -1] == pytest.approx(every.signal.same[0, 0], rel=1e-9)
+    assert causal.signal.gap[-1, -1] == pytest.approx(every.signal.gap[0, 0], rel=1e-6)
     (one,), (other,) = every.pull(Slope(last, 0.4 * last)), causal.pull(Slope(last, 0.4 * last))
     for name in ("same", "gap"):
         own, theirs = (math.exp(s.log) * getattr(s, name) for s in (one, other))

@@ -74,6 +74,9 @@ def one_by_one(monkeypatch, network):
 def assert_alike(found, known):
     for field in fields(known)[1:]:
         mine, theirs = getattr(found, field.name), getattr(known, field.name)
+        if field.name == "ends":
+            assert mine == theirs
+            continue
         there = np.isfinite(theirs)
         np.testing.assert_array_equal(np.isnan(mine), np.isnan(theirs), field.name)
         if not there.any():
