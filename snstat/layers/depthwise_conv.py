@@ -115,12 +115,17 @@ def _by_channel(values: Values, window: Window, weights: Values, biases: Values)
     shape = (channels, many, batch, *window.grid)
     z = np.empty(shape, values.dtype)
     z[:] = biases.reshape(channels, many, *ones)
+    term = np.empty_like(z)
     for own, taken in zip(of_taps, window.parts(values), strict=True):
-        z += own * taken[:, None]
+        # Copies of short rows of a grid are sooner multiplied.
+        np.multiply(own, np.ascontiguousarray(taken)[:, None], out=term)
+        z += term
 
     def pull(slope: Values) -> tuple[Values, ...]:
         whole = slope.reshape(shape)
-        parts = ((own * whole).sum(axis=1) for own in of_taps)
+        products = (own * whole for own in of_taps)
+        # A sum of one is a copy of it.
+        parts = (own[:, 0] if many == 1 else own.sum(axis=1) for own in products)
         return (window.together(parts),)
 
     return Pass(z.reshape(len(weights), *shape[2:]), pull)
