@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import replace
 from itertools import pairwise
@@ -64,6 +65,13 @@ def test_brackets_of_an_interrupted_run_end_with_its_layers(run, tmp_path):
         figure.savefig(tmp_path / "run.png")
     lines = [line for axes in figure.axes for line in axes.lines if not line.get_clip_on()]
     assert [np.max(line.get_xdata()) for line in lines] == pytest.approx([1.4, 4.4])
+
+
+def test_names_in_a_drawing_are_names_of_one_element(run, tmp_path):
+    draw_trajectory([run]).savefig(tmp_path / "run.svg")
+    names = re.findall(r' id="([^"]*)"', (tmp_path / "run.svg").read_text("utf-8"))
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if " " in name]
 
 
 def test_too_many_brackets_are_none():

@@ -75,7 +75,7 @@ def draw_brackets(axes: Axes, brackets: Sequence[Bracket], look: Style) -> None:
         axes.annotate(
             label, ((low + high) / 2.0, 0.0), xycoords=under, xytext=(0.0, -LABEL),
             textcoords="offset points", ha="center", va="top", fontsize=8, color=look.ink,
-            annotation_clip=False, gid=f"{LABELS} {last - first}",
+            annotation_clip=False, label=f"{LABELS} {last - first}",
         )  # fmt: skip
     if brackets:
         axes.xaxis.labelpad = AXIS
@@ -84,8 +84,8 @@ def draw_brackets(axes: Axes, brackets: Sequence[Bracket], look: Style) -> None:
 def thin_labels(axes: Axes) -> None:
     """Hide labels of brackets that would overlap, once the figure is laid out. Those of more layers
     stay."""
-    labels = [text for text in axes.texts if str(text.get_gid()).startswith(LABELS)]
-    labels.sort(key=lambda text: -int(str(text.get_gid()).split()[-1]))
+    labels = [text for text in axes.texts if str(text.get_label()).startswith(LABELS)]
+    labels.sort(key=lambda text: -int(str(text.get_label()).split()[-1]))
     taken: list[tuple[float, float]] = []
     for text in labels:
         box = text.get_window_extent()
