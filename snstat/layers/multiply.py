@@ -13,6 +13,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, alike
+from snstat.layers.least import Least
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, aligned
@@ -78,6 +79,7 @@ def _product(x: Signal, y: Signal) -> Signal:
         # E[xx]E[yy] − E[xx']E[yy'] of two samples, without cancellation.
         gap=x.gap * y.same + (x.same - x.gap) * y.gap,
         fresh=x.fresh | y.fresh,
+        least=Least(),
         higher=None,
     )
 

@@ -77,8 +77,10 @@ class Residual(Container):
         return replace(self, entries=evaluated(self.entries), shortcut=shortcut)
 
     def grown(self, steps: Sequence[Step]) -> tuple[Signal, float] | None:
-        """See Container: the branch, where the shortcut is the input itself."""
-        return None if self.shortcut is not None else (steps[-1].inputs[1], self.scale)
+        """See Container: the branch, where the shortcut is the input itself, as it is."""
+        if self.shortcut is not None or self.skip != 1.0:
+            return None
+        return steps[-1].inputs[1], self.scale
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A knob of the layers within turns all that have it."""

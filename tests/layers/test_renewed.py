@@ -31,6 +31,7 @@ from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.least import Least
 from snstat.layers.max_pool import MaxPool
+from snstat.layers.multiply import Multiply
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.normalise import LEAST_EPSILON
 from snstat.layers.residual_block import Residual
@@ -219,6 +220,17 @@ def test_an_epsilon_must_be_small_beside_what_is_certain(kind):
         (back,) = step.pull(Slope(np.ones((1, 1)), np.ones((1, 1))))
         assert math.isnan(back.same[0, 0])
     assert kind(epsilon=0.0).moments([signal], BATCH).told
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_nothing_is_certain_of_a_product(turned):
+    """One factor may be as small as it likes."""
+    lost = unknown(Shape(64), [start_of(64, ())], least=Least.of(0.8, 0.8)).signal
+    small = Signal.of_one(Shape(64), (0.0, 1e-8, 1e-8), GAUSSIAN)
+    factors = [small, lost] if turned else [lost, small]
+    product = Multiply().moments(factors, BATCH).signal
+    assert product.bounds == Least()
+    assert not LayerNorm().moments([product], BATCH).signal.known
 
 
 BOUNDED = {

@@ -106,6 +106,17 @@ def test_where_it_is_not_smooth_all_turns_are_made(monkeypatch):
     assert_alike(walked(network), known)
 
 
+def test_a_shortcut_with_a_factor_is_followed_turn_by_turn():
+    """q ← 0.999² q + 1 settles at 1/(1 − 0.999²), and does not grow by 1 for ever."""
+    block = chain(Residual((RmsNorm(epsilon=0.0), Dense(WIDTH)), skip=0.999), times=TIMES)
+    found = walked(Network(Shape(WIDTH), block), mean=0.0).second_moment[3::3]
+    expected, q = [], 1.0
+    for _ in range(TIMES):
+        q = 0.999**2 * q + 1.0
+        expected.append(q)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
 def test_gradients_that_are_not_known(monkeypatch):
     """Behind the stream nothing is known of an activation, and before it of no gradient."""
     lost = chain(Dense(WIDTH, "gelu"), Dense(WIDTH), Dense(WIDTH, "tanh"), Dense(WIDTH))
