@@ -25,8 +25,9 @@ Path = tuple[str | int, ...]
 
 
 class Place(NamedTuple):
-    """A layer as its file writes it: its name, which is that of the rows without the numbers of
-    repetitions ("body.ffn"), the layer, its own keys, and where they stand."""
+    """A layer as its file writes it: its name, without the numbers of repetitions ("body.ffn"), the
+    layer, its own keys, and where they stand. Without a name it is called by its number in the
+    list, in which layers count that are left out."""
 
     name: str
     layer: Layer
@@ -160,8 +161,8 @@ def _places(
     """Yield the layers of a list at a path, whose names begin with what is `before` them, but for
     those that are left out with these `values` of the parameters."""
     there = [own for own in enumerate(tables) if evaluated(WHEN, own[1].get(WHEN, 1), values)]
-    for place, ((number, table), entry) in enumerate(zip(there, entries, strict=True)):
-        name, here = f"{before}{entry.name or place}", (*path, number)
+    for (number, table), entry in zip(there, entries, strict=True):
+        name, here = f"{before}{entry.name or number}", (*path, number)
         yield Place(name, entry.layer, table, here)
         for key, own, held in _held(table):
             inner = f"{name}." if key == LAYERS else f"{name}.{key}."

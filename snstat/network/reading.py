@@ -188,6 +188,7 @@ class _Reader:
             layer = self.layer(here, layers, own, depth, within)
             with At(here):
                 name = _name(table[NAME], numbers) if NAME in table else ""
+                taken = len(scope.outside)
                 before = _sources(table, scope, layers.second)
                 if self.there(table, before):
                     outside = tuple(scope.number_of(*other) for other in within.outside)
@@ -195,8 +196,9 @@ class _Reader:
                         before = (*(before or (last,)), *outside)
                     found.append(Entry(layer, before, name))
                     last = len(found)
-                elif before:
-                    last = before[0]
+                else:
+                    del scope.outside[taken:]  # what this layer alone reads
+                    last = before[0] if before else last
             numbers[name or str(place)] = last
         if last != len(found):
             reason = f"the last layer is left out ({WHEN}), and does not start from the one before"

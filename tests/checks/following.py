@@ -9,13 +9,18 @@ import re
 from snstat.network.network import Network
 
 NORM = r'\{ kind = "(\w+)" \}'
+# What leaves a layer out, in the files of the tests.
+LEFT_OUT = (0, False, "=off", "=post", "=1-separable")
 # Where one change of a file ends and the next begins.
 NEXT = re.compile(r" and (?=set |multiply |use |begin |put )")
 
 
 def named(form, prefix=""):
-    """Yield the lists of layers in plain data, the place in them and the name of each layer."""
+    """Yield the lists of layers in plain data, the place in them and the name of each layer that is
+    not left out."""
     for place, layer in enumerate(form):
+        if layer.get("when") in LEFT_OUT:
+            continue
         name = f"{prefix}{layer.get('name', place)}"
         yield form, place, name
         yield from named(layer.get("layers", []), f"{name}.")

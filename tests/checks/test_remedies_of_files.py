@@ -28,11 +28,16 @@ g = 0.5
 s = 1
 p = 0.2
 noise = 2
+off = 0
 [defaults]
 dense = { width = "=w", weight_gain = "=g", bias_std = 0.1 }
 dropout = { rate = "=p" }
 residual = { scale = "=s" }
 layer_norm = { epsilon = 0.5 }
+[[layers]]
+kind = "residual"
+when = "=off"
+layers = [{ kind = "dense" }]
 [[layers]]
 kind = "dense"
 init = "lecun_normal"
@@ -44,6 +49,7 @@ layers = [
   { kind = "residual", name = "a", layers = [
     { kind = "dense", name = "up", width = "=2*w", activation = "relu" },
     { kind = "dropout" },
+    { kind = "dropout", rate = 0.5, when = "=off" },
     { kind = "dense", weight_gain = "=2*g" },
   ] },
   { kind = "residual", scale = "=1/sqrt(2*n)", layers = [
@@ -95,21 +101,21 @@ def test_the_words_of_every_change_lead_to_it_in_the_text_of_the_file(tmp_path, 
         assert loaded(path, after, {**changes, **turned}) == change.network, change.words
     width = network.input.channels
     first, gains = (
-        "dense layers body.a.2 and body.1.0",
+        "dense layers body.a.3 and body.1.0",
         '(now left out of some; leave out "weight_std")',
     )
     lists = [
         ["use --set noise=1 (now 2)"],
         ['set "std" of input to 1 (now 2)', 'set "mean" of input to 0 (now 0.25)'],
         ['set "times" of block body to 2 (now 3)'],
-        ['set "times" of block 2 to 2 (now 4)'],
+        ['set "times" of block 3 to 2 (now 4)'],
         # The parameters are in formulas of other layers too, or others have other values.
         ['set "scale" of residual body.1', "of residual in [defaults] to 0.289 (now 0.4082 to 1)"],
         [f'set "rate" of {DROPPED}', "of dropout in [defaults] to 0.1 (now 0.2 to 0.3)"],
         [f'set "weight_gain" of {first}', f"of {DENSE} to 1 {gains}"],
         [
-            'leave out "init" of dense layer 0',
-            '"weight_gain" of dense layer body.a.2',
+            'leave out "init" of dense layer 1',
+            '"weight_gain" of dense layer body.a.3',
             f"of {DENSE}",
             '"weight_std" of dense layer body.1.0',
         ],
@@ -117,8 +123,8 @@ def test_the_words_of_every_change_lead_to_it_in_the_text_of_the_file(tmp_path, 
         [
             'multiply "width" of dense layer body.a.up',
             '"channels" of input by 2',
-            'set "width" of dense layers 0, body.a.2, body.1.0',
-            f"2.0 to {2 * width} (now {width} from [defaults])",
+            'set "width" of dense layers 1, body.a.3, body.1.0',
+            f"3.0 to {2 * width} (now {width} from [defaults])",
         ],
     ]
     assert told >= {" and ".join(parts) for parts in lists}

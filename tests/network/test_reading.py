@@ -163,6 +163,22 @@ def test_a_layer_that_is_left_out_passes_on_what_it_starts_from(chosen):
     assert Network.read(network.form()) == network
 
 
+@pytest.mark.parametrize("kind", ["block", "residual"])
+def test_a_layer_that_is_left_out_reads_nothing_outside(kind):
+    cross = {"kind": "attention", "heads": 2, "memory": "encoded", "when": 0}
+    held = [{"kind": kind, "layers": own} for own in ([DENSE, cross], [DENSE])]
+    found, expected = (
+        Network.read(
+            {
+                "input": {"channels": 4, "grid": [3]},
+                "layers": [DENSE | {"name": "encoded"}, DENSE, own],
+            }
+        )
+        for own in held
+    )
+    assert found == expected
+
+
 def test_a_layer_that_is_left_out_may_hold_layers_that_read_outside():
     cross = {"kind": "attention", "heads": 2, "memory": "encoded"}
     block = {"kind": "block", "layers": [cross], "when": False}
