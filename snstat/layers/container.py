@@ -145,7 +145,7 @@ class Container(Layer):
             if signal.repeats(before):
                 break
             if turn + 1 == FIRST and not outer:
-                folds = self._folds(signal, batch)
+                folds = self._folds(signal, turn + 1, batch)
                 if folds:
                     signal = folds[-1].signal
                     break
@@ -158,8 +158,8 @@ class Container(Layer):
         output is no such sum."""
         return None
 
-    def _folds(self, signal: Signal, batch: int) -> list[Fold]:
-        """Return the folds of all turns after the first ones, none where the signal is no sum that
+    def _folds(self, signal: Signal, first: int, batch: int) -> list[Fold]:
+        """Return the folds of all turns from the `first` on, none where the signal is no sum that
         grows smoothly."""
 
         def turn(number: int, signal: Signal) -> tuple[Step, ...]:
@@ -176,7 +176,7 @@ class Container(Layer):
             return whole
 
         linear = all(entry.inputs in ((), (n,)) for n, entry in enumerate(self.parts))
-        return folds_of(turn, added, signal, self.repetitions) if linear else []
+        return folds_of(turn, added, signal, first, self.repetitions) if linear else []
 
     def _steps(self, signal: Signal, outer: Sequence[Signal], batch: int) -> Iterator[Step]:
         """Yield the steps of all entries, the first time over."""

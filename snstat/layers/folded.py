@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.higher import Higher
 from snstat.layers.signal import Signal, Step
 
 # Turns that are followed one by one first, and the fewest after them that are worth a stretch.
@@ -230,11 +231,11 @@ def folded(turn: Turn, added: Added, signal: Signal, first: int, end: int) -> Fo
     return Fold(stretch, states, tuple(found[n] for n in stretch.nodes), turn, signal)
 
 
-def folds_of(turn: Turn, added: Added, signal: Signal, end: int) -> list[Fold]:
-    """Return the folds of all turns from `FIRST` to `end`, none where they are few, or where the
-    signal does not grow smoothly."""
-    found, first = list[Fold](), FIRST
-    if end - first < FEWEST:
+def folds_of(turn: Turn, added: Added, signal: Signal, first: int, end: int) -> list[Fold]:
+    """Return the folds of all turns from `first` to `end`, none where they are few, on a grid, or
+    where the signal does not grow smoothly."""
+    found = list[Fold]()
+    if end - first < FEWEST or not alike(signal, signal):
         return []
     try:
         while first < end:
@@ -252,14 +253,23 @@ def alike(one: Signal, other: Signal) -> bool:
         and not one.shape.grid
         and (one.shape, one.law, one.varies) == (other.shape, other.law, other.varies)
         and (one.higher is None) == (other.higher is None)
+        and (_told(one) is None) == (_told(other) is None)
     )
+
+
+def _told(signal: Signal) -> Higher | None:
+    """Return moments beyond the second of one position, None where they are not known or follow
+    from the law."""
+    higher = signal.higher
+    return None if higher is None or math.isnan(higher.fourth.item()) else higher
 
 
 def state_of(signal: Signal) -> FloatArray:
     """Return the moments of a signal of one position, (numbers,)."""
     parts = [signal.mean.item(), signal.same.item(), signal.gap.item()]
-    if signal.higher is not None:
-        parts += [signal.higher.third.item(), signal.higher.fourth.item()]
+    higher = _told(signal)
+    if higher is not None:
+        parts += [higher.third.item(), higher.fourth.item()]
     return np.array(parts)
 
 
@@ -267,7 +277,7 @@ def signal_of(state: FloatArray, like: Signal) -> Signal:
     """Return the signal with these moments that is `like` another one otherwise."""
     mean, same, gap, *more = state.tolist()
     higher = like.higher
-    if higher is not None:
+    if higher is not None and more:
         higher = replace(higher, third=np.array(more[:1]), fourth=np.array(more[1:]))
     return replace(
         like,

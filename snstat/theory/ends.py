@@ -65,9 +65,10 @@ def ends_of_gradients(
     if shape.tokens:  # which have no gradient
         missing = missing[missing > 0]
     for number, own in _numbered(step, 1):
-        before = missing[missing < number]
-        if own.why_gradient and before.size and not np.isnan(logs[number]):
-            yield TheoryEnd(OF_GRADIENT, int(before[-1]), own.why_gradient)
+        if own.why_gradient and not np.isnan(logs[number]):
+            before = int(np.searchsorted(missing, number))
+            if before:
+                yield TheoryEnd(OF_GRADIENT, int(missing[before - 1]), own.why_gradient)
     first = next((end.layer for end in signals if end.of == OF_SIGNAL), None)
     if first is not None and missing.size:
         reason = f"theory of the signal ends at layer {first}"

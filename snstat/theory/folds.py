@@ -23,7 +23,7 @@ _RENEWED = [Given._fields.index(name) for name in ("share", "pinned", "pinned_pa
 # These write what they find of the layers of one turn with these steps to an array (…, layers).
 Write = Callable[[Sequence[Step], FloatArray], None]
 Back = Callable[[Sequence[Step], Slope, FloatArray], Slope]
-Onward = Callable[[Sequence[Step], Spread, FloatArray], Spread | NoTheory]
+Onward = Callable[[int, Sequence[Step], Spread, FloatArray], Spread | NoTheory]
 
 
 def forward_through(fold: Fold, write: Write, out: FloatArray) -> None:
@@ -59,7 +59,7 @@ def onward_through(
     except RoughError:
         after, response, detailed = before, 1.0, False
         for number, own in _turns(fold, out):
-            found = onward(fold.at(number), after, own)
+            found = onward(number, fold.at(number), after, own)
             if isinstance(found, NoTheory):
                 out[:, (number - fold.stretch.first) * own.shape[1] + own.shape[1] :] = math.nan
                 return found
@@ -107,7 +107,7 @@ def _onward(fold: Fold, onward: Onward, before: Spread, out: FloatArray) -> Spre
         for number, state in zip(numbers, states, strict=True):
             n = place[number]
             own = _spread(np.where(unknown, math.nan, state), before)
-            after = onward(fold.steps[n], own, rows[n])
+            after = onward(number, fold.steps[n], own, rows[n])
             if isinstance(after, NoTheory) or not _alike(after, before):
                 raise RoughError
             numbers_after = _numbers(after)

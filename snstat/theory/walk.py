@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container_step import TOLD, ContainerStep
+from snstat.layers.container_step import TOLD, ContainerStep, Spreads
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.higher import LEAST_FOURTH, pooled
 from snstat.layers.law import GAUSSIAN, ZERO
@@ -137,13 +137,6 @@ def _forward(step: Step, out: FloatArray) -> None:
             out[1:, 0] = math.nan
         return
     counts, begin, end = [entry.layer.count for entry in step.container.parts], 0, 0
-    for steps in step.turns:
-        begin = end
-        for inner, count in zip(steps, counts, strict=True):
-            _forward(inner, out[:, end : end + count])
-            end += count
-    if step.equal:
-        _repeat(out[:, begin:end], out[:, end:])
 
     def write(steps: Sequence[Step], out: FloatArray) -> None:
         place = 0
@@ -151,8 +144,14 @@ def _forward(step: Step, out: FloatArray) -> None:
             _forward(inner, out[:, place : place + count])
             place += count
 
+    size = sum(counts)
+    for steps in step.turns:
+        begin, end = end, end + size
+        write(steps, out[:, begin:end])
+    if step.equal:
+        _repeat(out[:, begin:end], out[:, end:])
     for fold in step.folds:
-        begin, end = end, end + sum(counts) * (fold.stretch.end - fold.stretch.first)
+        begin, end = end, end + size * (fold.stretch.end - fold.stretch.first)
         forward_through(fold, write, out[:, begin:end])
 
 
@@ -218,43 +217,45 @@ def _spreads(
         if isinstance(after, NoTheory) and after.why:
             ends.append(TheoryEnd(OF_WIDTH, number, after.why))
         return after
-    begin = end = 0
+    size, begin, end = step.container.count // step.container.repetitions, 0, 0
 
-    def through(inner: Layer, step: Step, given: Sequence[Spread] | NoTheory) -> Spread | NoTheory:
-        nonlocal end
-        start, end = end, end + inner.count
-        return _spreads(inner, step, given, out[:, start:end], (number + start, ends))
-
-    after = TOLD
-    for after, more in step.way_of_spreads(inputs[0], through, folds=False):
-        if more and isinstance(after, NoTheory):
-            out[:, end:] = math.nan
-        elif more:
-            _repeat(out[:, begin:end], out[:, end:])
-        begin = end
-
-    def onward(steps: Sequence[Step], before: Spread, to: FloatArray) -> Spread | NoTheory:
-        place, untold = 0, list[TheoryEnd]()
+    def onto(to: FloatArray, number: int, ends: list[TheoryEnd]) -> Spreads:
+        """Return what writes the spreads of one turn, whose first layer has this number."""
+        place = 0
 
         def through(
             inner: Layer, step: Step, given: Sequence[Spread] | NoTheory
         ) -> Spread | NoTheory:
             nonlocal place
-            place += inner.count
-            return _spreads(inner, step, given, to[:, place - inner.count : place], (0, untold))
+            start, place = place, place + inner.count
+            return _spreads(inner, step, given, to[:, start:place], (number + start, ends))
 
-        return step.container.spreads(steps, before, through)
+        return through
+
+    after = TOLD
+    for after, more in step.way_of_spreads(inputs[0], onto(out, number, ends), folds=False):
+        begin, end = end, end + size
+        if more and isinstance(after, NoTheory):
+            out[:, end:] = math.nan
+        elif more:
+            _repeat(out[:, begin:end], out[:, end:])
+    last = list[TheoryEnd]()  # those of the turn of a fold that was asked for last
+
+    def onward(
+        turn: int, steps: Sequence[Step], before: Spread, to: FloatArray
+    ) -> Spread | NoTheory:
+        last.clear()
+        return step.container.spreads(steps, before, onto(to, number + turn * size, last))
 
     for fold in step.folds:
         if isinstance(after, NoTheory):
             out[:, end:] = math.nan
             break
         response, detailed = after.responses[0], after.detailed
-        size = step.container.count // step.container.repetitions
         begin, end = end, end + size * (fold.stretch.end - fold.stretch.first)
         after = onward_through(fold, onward, after, out[:, begin:end])
         if isinstance(after, NoTheory):
-            ends.append(TheoryEnd(OF_WIDTH, number + begin, after.why))
+            ends.extend(last)
         else:
             both = response * after.responses[0]
             after = after._replace(responses=(both,), detailed=detailed or after.detailed)
