@@ -233,10 +233,11 @@ class NetworkPlan:
             keep_trials=self.keep_trials,
             progress=progress,
         )
+        interrupted = measured.interrupted
         try:
-            found = theory.result(PATIENCE if measured.interrupted else None)
-        except TimeoutError:
-            found = self._unfinished(moments)
+            found = theory.result(PATIENCE if interrupted else None)
+        except (TimeoutError, KeyboardInterrupt):
+            interrupted, found = True, self._unfinished(moments)
         walked, expected, neglected = found
         predicted = predicted_statistics(walked, source.batch, moments)
         statistics = measured_statistics(measured, predicted, expected, neglected)
@@ -254,7 +255,7 @@ class NetworkPlan:
             simulation=replace(self.simulation, inputs_digest=digest.result()),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
-            partial=measured.interrupted,
+            partial=interrupted,
             data=data_summary(moments),
             log_kurtosis=layer_mean(measured.log_kurtosis),
             theory_ends=self.theory_ends(walked, predicted, expected),

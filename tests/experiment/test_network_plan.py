@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from snstat.experiment import network_plan
+from snstat.experiment.background import aside
 from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.network_theory import predicted_statistics
 from snstat.layers.shape import Shape
@@ -169,6 +170,22 @@ def test_statistics_of_theory_follow_from_the_moments_of_pairs():
     }
     for name, value in expected.items():
         assert found[name][1] == pytest.approx(value, abs=0.025), name
+
+
+class Pressed:
+    """What is waited for when an interrupt comes."""
+
+    def result(self, _seconds=None):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_theory_is_waited_for_keeps_what_was_measured(monkeypatch):
+    waited = iter([Pressed()])
+    monkeypatch.setattr(network_plan, "aside", lambda work: next(waited, None) or aside(work))
+    run = plan_of("dropout").run()
+    assert run.partial
+    assert np.isfinite(run.variance.estimate).tolist() == [True] * (run.depth + 1)
+    assert np.isnan(run.variance.theory[1:]).all()
 
 
 def test_an_interrupted_run_does_not_wait_for_theory_that_takes_long(monkeypatch):
