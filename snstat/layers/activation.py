@@ -72,8 +72,15 @@ class Activation(Layer):
 
 def activated(function: Function, signal: Signal) -> Step | NoTheory:
     """Return the step of an activation, or why theory has none."""
-    if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
+    if function.linear:
         return Step((signal,), signal, lambda slope: (slope,))
+    step = _activated(function, signal)
+    if signal.mixed and not isinstance(step, NoTheory):
+        step = replace(step, signal=step.signal.varying)
+    return step
+
+
+def _activated(function: Function, signal: Signal) -> Step | NoTheory:
     if on_sphere(signal.law):
         return through(function, signal)
     if is_masked(signal.law):
@@ -101,7 +108,7 @@ def activated(function: Function, signal: Signal) -> Step | NoTheory:
         return (Slope(same, same - shared, slope.log).scaled(1.0),)
 
     mean = without_noise(state.mean, math.sqrt(total))
-    law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
+    law = ZERO if still and total == 0 else OTHER
     moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
     if law == OTHER and (signal.higher is None or signal.higher.normal):
         moved_on = replace(moved_on, higher=_higher(state))

@@ -19,7 +19,7 @@ from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.squares import diagonal
+from snstat.layers.squares import correlated, diagonal
 
 # Positions whose moments agree to so many digits are evaluated once: a border has symmetries.
 _DIGITS = 14
@@ -75,7 +75,7 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
         total, gap = pairs.after(total, gap)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        if pairs is not None and _correlated(slope):
+        if pairs is not None and correlated(slope.same, slope.gap):
             same, gap = pairs.back(slope, back, places)
             return (Slope(same, gap, slope.log).scaled(1.0),)
         one, two = diagonal(slope.same), diagonal(slope.gap)
@@ -83,11 +83,7 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
         shared = 0.0 if np.array_equal(one, two) else (one - two) * places.slopes
         return (Slope(same, same - shared, slope.log).of(signal).scaled(1.0),)
 
-    law = OTHER
-    if signal.law == ZERO and not total.any():
-        law = ZERO
-    elif function.linear:
-        law = signal.law
+    law = ZERO if signal.law == ZERO and not total.any() else OTHER
     after_it = signal.become(mean, total, gap, law)
     if law == OTHER and (signal.higher is None or signal.higher.normal):
         after_it = replace(after_it, higher=_higher(function, signal, places))
@@ -145,14 +141,6 @@ class _Pairs:
         two = slope_products(self.function, self.q, self.crossed, square)
         np.fill_diagonal(two, places.slopes)
         return same, same - (slope.same - slope.gap) * two
-
-
-def _correlated(slope: Slope) -> bool:
-    """Return whether gradients of different positions are correlated."""
-    if slope.same.ndim == 1:
-        return False
-    parts = slope.same, slope.gap
-    return any(np.count_nonzero(part) > np.count_nonzero(np.diagonal(part)) for part in parts)
 
 
 def _rounded(values: FloatArray) -> FloatArray:

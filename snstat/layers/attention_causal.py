@@ -19,7 +19,7 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.queries import Likeness, Reading, of_pair, of_row, of_unequal
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
-from snstat.layers.squares import MOST_SPREAD, diagonal
+from snstat.layers.squares import MOST_SPREAD, correlated, diagonal
 
 # Of more tokens, integrals over all pairs of rows would take seconds.
 MOST_TOKENS = 256
@@ -46,7 +46,7 @@ def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Ste
     def pull(slope: Slope) -> tuple[Slope, ...]:
         slope = slope.of(after)
         same = diagonal(slope.same)
-        if _correlated(slope):
+        if correlated(slope.same, slope.gap):
             return unknown_slopes(slope, inputs)
         one = _pulled(read, reading, same)
         cross = same - diagonal(slope.gap)
@@ -76,12 +76,6 @@ def _pairs(
     np.fill_diagonal(same, own)
     np.fill_diagonal(apart, gap)
     return same, apart
-
-
-def _correlated(slope: Slope) -> bool:
-    """Return whether gradients of different tokens are correlated."""
-    parts = slope.same, slope.gap
-    return any(part.ndim > 1 and (part - np.diag(np.diagonal(part))).any() for part in parts)
 
 
 def _pulled(read: Read, reading: Reading, same: FloatArray) -> tuple[FloatArray, ...]:

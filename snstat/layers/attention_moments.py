@@ -39,7 +39,7 @@ from snstat.layers.queries import (
 )
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
-from snstat.layers.squares import MOST_SPREAD, diagonal
+from snstat.layers.squares import MOST_SPREAD, correlated, diagonal
 
 # From where on what samples are apart by is a difference of what they have.
 APART = 0.05
@@ -183,7 +183,7 @@ def _pulled(read: Read, same: FloatArray) -> tuple[FloatArray, ...]:
     of_queries = np.diag(masked * read.keys.apart * one[2] * own)
     by_value, kept = total * one[0], total * (1.0 - one[0])
     by_key = total * one[1]
-    if others or np.count_nonzero(same) > np.count_nonzero(own):
+    if correlated(same):
         pair = read.pair(read.within, slopes=True)
         product, of_keys, slope = (float(part[0]) for part in pair)
         by_value += others * product

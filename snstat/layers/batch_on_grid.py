@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.higher import Higher
 from snstat.layers.law import GAUSSIAN
 from snstat.layers.no_theory import NO_PAIRS, NO_VARIANCE, NoTheory
 from snstat.layers.signal import SQUARES, Signal, Slope, Step
@@ -34,7 +35,8 @@ def normed_on_grid(signal: Signal, batch: int, epsilon: float) -> Step | NoTheor
     scale = total + epsilon
     nothing = np.zeros_like(signal.mean)
     after = signal.become(nothing, same / scale, signal.gap / scale, GAUSSIAN)
-    after = replace(after, varies=SQUARES)  # by how much ν differs between channels
+    # ν differs between channels, which no norm over them undoes.
+    after = replace(after, varies=SQUARES, higher=Higher.unknown(signal.mean.size))
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         own, _ = _centred(slope.same, slope.same - slope.gap, batch)

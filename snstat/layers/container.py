@@ -23,7 +23,7 @@ from snstat.layers.folded import FIRST, Fold, RoughError, folds_of, summand_of
 from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
-from snstat.layers.signal import PLACE, PRODUCTS, Signal, Slope, Step, unknown
+from snstat.layers.signal import PLACE, PRODUCTS, SQUARES, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
 T = TypeVar("T")
@@ -257,7 +257,7 @@ def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Sp
 
 def _varying(layer: Layer, step: Step, given: Sequence[Signal]) -> Step:
     """Return the step with what varies after the layer because it does before."""
-    most = max(signal.varies for signal in given)
+    most = max(SQUARES if signal.mixed else signal.varies for signal in given)
     if layer.renews:
         most = min(most, PRODUCTS)
     if most <= step.signal.varies:

@@ -11,7 +11,7 @@ from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import diagonal, followed, outer
-from snstat.layers.through_weights import FEW_CHANNELS, biased, least_after, not_known
+from snstat.layers.through_weights import FEW_CHANNELS, least_after, of_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -62,7 +62,7 @@ def _mixed(weights: Weights, window: Window, signal: Signal) -> Higher:
     count, before = window.positions, signal.beyond
     squares = None if before is None else before.squares()
     if squares is None or weights.orthogonal or weights.form != PLAIN:
-        return not_known(count)
+        return Higher.unknown(count)
     channels, square = weights.fan_in // window.taps, weights.square_gain / weights.fan_in
     sums = channels * window.summed(diagonal(signal.same))
     whole = np.pad(squares, [(0, 1), (0, 1)])  # 0 beyond the border
@@ -71,4 +71,4 @@ def _mixed(weights: Weights, window: Window, signal: Signal) -> Higher:
     twice = channels * twice + (1.0 - 1.0 / channels) * sums**2
     single = channels * window.summed(np.diagonal(squares))
     fourth = square**2 * (3.0 * (twice - sums**2) + weights.excess * single)
-    return biased(weights, Higher(np.zeros(count), fourth))
+    return of_sum(weights, fourth)

@@ -50,17 +50,11 @@ class Higher:
 
         return cls(zero, zero, squares)
 
-    def plus(self, fourth: float) -> Higher:
-        """Return those of units with an independent summand, one for all positions, that has this
-        fourth cumulant, 0 for Gaussian ones: what it adds to E[x²] is there already."""
-        if not fourth:
-            return self
-
-        def squares() -> FloatArray | None:
-            found = self.squares()
-            return None if found is None else found + fourth
-
-        return Higher(self.third, self.fourth + fourth, squares)
+    @classmethod
+    def unknown(cls, count: int) -> Higher:
+        """Return those of so many positions that are not known."""
+        none = np.full(count, np.nan)
+        return cls(none, none)
 
     def times(self, factor: FloatArray | float) -> Higher:
         """Return those of units times a `factor`, or one for every position (P,)."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Pass, Values
-from snstat.layers.higher import none
+from snstat.layers.higher import Higher, none
 from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import Layer, one
 from snstat.layers.least import Least
@@ -58,7 +58,9 @@ def divided(before: Signal, after: Signal, scale: FloatArray, *, centred: bool =
     """Return the step to `after`, in which every unit is divided by `scale` (positions,) and what
     is subtracted, where they are `centred`, does not move with any one unit."""
     factors = 1.0 / outer(scale, scale, before.same)
-    if before.higher is not None and before.beyond is not None:
+    if before.mixed:
+        after = replace(after, higher=Higher.unknown(before.mean.size))
+    elif before.higher is not None and before.beyond is not None:
         higher = before.beyond.times(1.0 / scale)
         if centred and before.mean.any():
             higher = replace(higher, squares=none)

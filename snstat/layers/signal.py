@@ -82,6 +82,17 @@ class Signal:
         return not math.isnan(self.same.flat[0])
 
     @property
+    def mixed(self) -> bool:
+        """Whether units are Gaussian only given the few that they read, so that their size differs
+        between samples. That of all layers after it does too, up to a norm."""
+        return self.law == GAUSSIAN and self.higher is not None and not self.higher.normal
+
+    @property
+    def varying(self) -> Signal:
+        """The same as what comes after units whose size differs between samples."""
+        return replace(self, varies=SQUARES)
+
+    @property
     def beyond(self) -> Higher | None:
         """Its moments beyond the second, None where they are not known."""
         if self.varies == SQUARES or not self.same.max() <= LARGEST_FOURTH:

@@ -19,6 +19,14 @@ def diagonal(products: FloatArray) -> FloatArray:
     return products if products.ndim == 1 else np.diagonal(products)
 
 
+def correlated(*products: FloatArray) -> bool:
+    """Return whether any products of different positions are not 0."""
+    return any(
+        own.ndim > 1 and np.count_nonzero(own) > np.count_nonzero(np.diagonal(own))
+        for own in products
+    )
+
+
 def followed(products: FloatArray, like: FloatArray) -> FloatArray:
     """Return `products` for the positions of `like`: where only theirs by themselves are there, and
     pairs are asked for, those of different positions are 0."""

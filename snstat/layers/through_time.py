@@ -44,6 +44,9 @@ def through_time(
         np.array([state.gap[0, 0] for state in states]),
         law,
     )
+    # Units that read few channels, whose size differs between samples.
+    if any(time.driven.signal.mixed or time.carried.signal.mixed for time in times):
+        after = after.varying
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         return (_pulled(slope, times, every=every).of(signal),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.higher import Higher
 from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO
@@ -51,9 +52,10 @@ def through(weights: Weights, signal: Signal) -> Step | NoTheory:
     return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
 
 
-def biased(weights: Weights, higher: Higher) -> Higher:
-    """Return moments beyond the second with those of biases that are not Gaussian."""
-    return higher.plus(weights.bias_excess * weights.bias_std**4)
+def of_sum(weights: Weights, fourth: FloatArray) -> Higher:
+    """Return moments beyond the second of sums of weights times x with this fourth cumulant,
+    (positions,), and of biases that may not be Gaussian either."""
+    return Higher(np.zeros_like(fourth), fourth + weights.bias_excess * weights.bias_std**4)
 
 
 def _higher(weights: Weights, signal: Signal) -> Higher | None:
@@ -66,18 +68,12 @@ def _higher(weights: Weights, signal: Signal) -> Higher | None:
         return None
     before, count = signal.beyond, signal.mean.size
     if before is None or weights.orthogonal or weights.form != PLAIN:
-        return not_known(count)
+        return Higher.unknown(count)
     square = diagonal(signal.same)
     single = before.raw_fourth(signal.mean, square)
     fourth = 3.0 * (single - square * square) + weights.excess * single
     fourth = weights.square_gain**2 / weights.fan_in * fourth
-    return biased(weights, Higher(np.zeros(count), fourth))
-
-
-def not_known(count: int) -> Higher:
-    """Return moments beyond the second that are not known, of so many positions."""
-    none = np.full(count, np.nan)
-    return Higher(none, none)
+    return of_sum(weights, fourth)
 
 
 def least_after(weights: Weights, signal: Signal, share: float = 1.0) -> Least:

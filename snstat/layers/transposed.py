@@ -11,7 +11,7 @@ from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import MOST_PAIRED, beyond_pairs, diagonal, outer
-from snstat.layers.through_weights import FEW_CHANNELS, least_after, not_known
+from snstat.layers.through_weights import FEW_CHANNELS, least_after
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -44,7 +44,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
         weights.square_gain * window.spread(gap),
         law,
         least=least_after(weights, signal, fewest),
-        higher=Higher.gaussian(same) if many else not_known(window.size),
+        higher=Higher.gaussian(same) if many else Higher.unknown(window.size),
     )
     factor = weights.square_gain * channels / signal.shape.channels
 
