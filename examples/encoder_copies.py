@@ -1,4 +1,4 @@
-"""What does it do that nn.TransformerEncoder copies one layer? Needs PyTorch.
+"""What follows from nn.TransformerEncoder copying one layer to all blocks? Needs PyTorch.
 
 All blocks start with the weights of the first one, so that each adds almost what the one before has
 added: in the same direction. What blocks of their own weights add points elsewhere each time.

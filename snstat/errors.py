@@ -63,8 +63,8 @@ _ARGUMENT = re.compile(r"(?<![\w-])--([a-z][a-z-]*)|(?<![\w./-])([a-z]+(?:_[a-z]
 
 
 def python_spelling(name: str) -> str:
-    """Return the name of an argument as Python spells it."""
-    return name
+    """Return the name of an argument as Python spells it. --eval turns `train` off."""
+    return "train=False" if name == "eval" else name
 
 
 def spelled(text: str, spell: Spelling) -> str:

@@ -88,9 +88,10 @@ def stretches_unevenly(case: Case) -> Broken | None:
 
     **Options.** `--singular-max` (default: none), `--near-zero-max` (default: none).
 
-    **Known problems.** Batch norm in train mode and tokens have no Jacobian of one sample, and a
-    note says so, as where the bounds of a share do not tell. It takes as many ways back as the
-    last layer has units, or for more than 4,096 of them 24 ways forth and back of 16 columns.
+    **Known problems.** Batch norm in train mode has no Jacobian of one sample, and a note says so,
+    as where the bounds of a share do not tell. The Jacobian of a network of tokens is that by its
+    embedding. It takes as many ways back as the last layer has units, or for more than 4,096 of
+    them 24 ways forth and back of 16 columns.
 
     **Source.** Pennington, Schoenholz, Ganguli, arXiv:1711.04735.
     """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from snstat.cli.options import apply, refuse_others
+from snstat.cli.output import notice
 from snstat.cli.parameters import FileName, Type
 from snstat.cli.variants import require_few
 from snstat.errors import InputFileError, InvalidValueError
@@ -126,3 +127,14 @@ def networks_of(
             network = replace(network, name=", ".join([network.name, *several]))
         found.append(network)
     return found
+
+
+def announce_theory(network: Network) -> None:
+    """Say what theory of very many pairs of positions takes. Raises InvalidValueError for more
+    memory than there is."""
+    from snstat.experiment.theory_room import theory_bytes, theory_takes
+    from snstat.limits import require_memory
+
+    require_memory(theory_bytes(network), "use a smaller grid")
+    if words := theory_takes(network):
+        notice(words)

@@ -121,7 +121,8 @@ def command(
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
     depth-scale: how many layers the difference of two inputs lasts, over a range of gains.
     positions: the second moment at every position of a grid. spectrum: the density of the singular
-    values of the Jacobian of layers by the input, by default in float64.
+    values of the Jacobian of layers by the input, of tokens by their embedding, by default in
+    float64.
     """
     form = picture_format(output, form)
     if form == HTML:

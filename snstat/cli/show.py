@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
-from snstat.cli.networks import networks_of, parted, set_option
+from snstat.cli.networks import announce_theory, networks_of, parted, set_option
 from snstat.cli.options import (
     FORMATS,
     declared_options,
@@ -19,7 +19,7 @@ from snstat.cli.options import (
     output_options,
     refuse_others,
 )
-from snstat.cli.output import STDOUT, notice, render, text_output, wrote
+from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.propagate import traced_pieces
 from snstat.cli.variants import variants
@@ -92,7 +92,7 @@ def command(
     layer: the grid, if there is one, then the channels. Weights and biases are counted. The sampler
     says whether a run of --batch samples draws the weights of the layer, or samples it without
     them. --positions shows where on a grid the signal is, such as the border that padding eats.
-    Below the layers stands where theory ends, and why.
+    Lines below the layers say where theory ends, and why.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
@@ -122,9 +122,12 @@ def command(
     numbers = _numbers(ALL if form in ("json", "csv") else selection, network)
     from snstat.network.overview import overview
 
+    told = _is_told(run, network, theory)
+    if positions or (told and not (run and run.theory_ends)):
+        announce_theory(network)
     with text_output(output) as write:
         shares = _shares(run, network, how.batch, numbers) if positions else None
-        ends = _ends(run, network, how.batch, theory)
+        ends = _ends(run, network, how.batch) if told else None
         found = overview(network, numbers, how.layers(network, numbers), shares, ends)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
@@ -137,39 +140,28 @@ def _shares(
     from snstat.experiment.plans import plan_again
     from snstat.experiment.positions import declared, position_shares
 
-    _announce(network)
     plan = declared(network, batch) if run is None else plan_again(run)
     return position_shares(plan, numbers).shares
 
 
-def _ends(
-    run: Run | None, network: Network, batch: int, theory: bool | None
-) -> Sequence[TheoryEnd] | None:
-    """Return where theory ends, None where it is not to be told: of a saved run, what it says."""
-    from snstat.experiment.plans import plan_again
-    from snstat.experiment.positions import declared
-    from snstat.experiment.theory_ends import theory_ends
+def _is_told(run: Run | None, network: Network, theory: bool | None) -> bool:
+    """Return whether to tell where theory ends: by default where it takes little time."""
     from snstat.experiment.theory_room import takes_time
 
     if theory is False or network.uniform() is not None:
-        return None
+        return False
+    return bool(theory or (run and run.theory_ends)) or not takes_time(network)
+
+
+def _ends(run: Run | None, network: Network, batch: int) -> Sequence[TheoryEnd]:
+    """Return where theory ends, of a saved run as it says."""
+    from snstat.experiment.plans import plan_again
+    from snstat.experiment.positions import declared
+    from snstat.experiment.theory_ends import theory_ends
+
     if run is not None and run.theory_ends:
         return run.theory_ends
-    if theory is None and takes_time(network):
-        return None
-    _announce(network)
     return theory_ends(declared(network, batch) if run is None else plan_again(run))
-
-
-def _announce(network: Network) -> None:
-    """Say what theory of very many pairs of positions takes. Raises InvalidValueError for more
-    memory than there is."""
-    from snstat.experiment.theory_room import theory_bytes, theory_takes
-    from snstat.limits import require_memory
-
-    require_memory(theory_bytes(network), "use a smaller grid")
-    if words := theory_takes(network):
-        notice(words)
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

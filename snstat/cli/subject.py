@@ -111,6 +111,8 @@ class Subject:
 
     def positions(self, selection: LayerSelection) -> PositionShares:
         """Return theory of the one network at every position."""
+        from snstat.cli.networks import announce_theory
+        from snstat.experiment.network_plan import NetworkPlan
         from snstat.experiment.plans import plan_again
         from snstat.experiment.positions import position_shares
 
@@ -121,6 +123,8 @@ class Subject:
             planned = plans(self.wanted, self._networks())
             self._require_one("positions", len(planned))
             ((_, plan),) = planned
+        if isinstance(plan, NetworkPlan):
+            announce_theory(plan.network)
         if selection.kind == "log":
             return position_shares(plan)
         return position_shares(plan, _ridges(selection, plan.subject, plan.depth))

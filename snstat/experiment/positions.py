@@ -35,15 +35,16 @@ def position_shares(plan: AnyPlan, numbers: Collection[int] | None = None) -> Po
     """Return E[x²] at every position over the average of its layer, of those of these `numbers`
     that have several positions and theory.
 
-    By default they are the first and the last, and those that differ most from the one before.
-    Raises SnstatError if none has.
+    By default they are the first and the last, and those of the first 4,096 that differ most from
+    the one before. Raises SnstatError if none has.
     """
     if not isinstance(plan, NetworkPlan) or not plan.network.input.grid:
         raise SnstatError(
             "a network without a grid has no positions; give a network file whose input has one,"
             " such as input = { channels = 3, grid = [32, 32] }"
         )
-    found = _shares(plan, range(min(plan.depth, MOST_COMPARED) + 1) if numbers is None else numbers)
+    first = {*range(min(plan.depth, MOST_COMPARED) + 1), plan.depth}
+    found = _shares(plan, first if numbers is None else numbers)
     if not found:
         if numbers is None:
             raise SnstatError("theory knows the signal at several positions of no layer")

@@ -94,7 +94,7 @@ def sentences(found: Spectrum) -> list[str]:
     bound = as_given(found.near_zero)
     words = [f"near 0: the share of singular values of at most {bound} of the largest."]
     if found.source:
-        words.insert(0, f"Jacobians are by the output of {_source(found)}, not by the input.")
+        words.insert(0, f"Jacobians are by the output of {source_words(found)}, not by the input.")
     if any(layer.theory.mean_square is not None for layer in found.layers):
         words.append("theory: infinite width.")
     by_lanczos = [layer for layer in found.layers if layer.lanczos is not None]
@@ -103,7 +103,7 @@ def sentences(found: Spectrum) -> list[str]:
     return words
 
 
-def _source(found: Spectrum) -> str:
+def source_words(found: Spectrum) -> str:
     """Return which layer the Jacobians are by."""
     number = f"layer {found.source}"
     if not isinstance(found.subject, NetworkSummary):

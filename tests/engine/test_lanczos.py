@@ -113,9 +113,11 @@ def test_products_with_the_jacobian_by_a_layer(source):
     network = Network(Shape(4), Block(PARTS))
     jacobian = at_the_end(network, source=source)
     products = products_of(network, columns=6, source=source)
-    scale = math.exp(0.5 * products.log) if products.pulled(np.eye(6)) is not None else 1.0
+    pulled = products.pulled(np.eye(6))
+    scale = math.exp(0.5 * products.log)
     size = np.abs(jacobian).max()
     assert size > 0
+    np.testing.assert_allclose(scale * pulled, jacobian, atol=1e-12 * size)
     np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7 * size)
 
 

@@ -81,14 +81,19 @@ def pulled_back(
         for links in segments:
             while links:
                 link = links.pop()
-                if link.number <= source:
-                    continue
+                if link.number <= source:  # and so are all that come
+                    return _found(ways, source, zero)
                 for slopes in ways.values():
                     if sampler.stop[0]:
                         return None
                     _step(sampler, link, slopes)
     if sampler.stop[0]:
         return None
+    return _found(ways, source, zero)
+
+
+def _found(ways: dict[int, dict[int, Slope]], source: int, zero: Values) -> dict[int, Slope]:
+    """Return the slope of the source on each way, 0 where nothing comes back to it."""
     return {layer: slopes.get(source, Slope(zero, 0.0)) for layer, slopes in ways.items()}
 
 

@@ -72,7 +72,7 @@ def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | No
             walk.step()
             own = walk.values[place.number]
             after = start if place.number == source else None
-            if moved and place.number > source:
+            if moved:
                 parts = _change(own)
                 slope = Slope(parts / _of_columns(factors, parts), log)
                 after = measured(slope)[1] or slope

@@ -19,6 +19,7 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.network_words import layer_words, network_name, network_words, sampling_words
+from snstat.report.spectrum import source_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,8 @@ def draw_spectrum(
         dress(axes, look)
         axes.set_xlim(low, high)
         axes.set_ylim(bottom=0.0)
-        axes.set_xlabel("log₁₀ of singular values of the Jacobian")
+        by = f" by the output of {source_words(spectrum)}" if spectrum.source else ""
+        axes.set_xlabel(f"log₁₀ of singular values of the Jacobian{by}")
         axes.set_ylabel("density")
         axes.set_title(network_name(spectrum.subject), loc="left")
         _legend(figure, axes, layers, look)
