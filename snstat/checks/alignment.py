@@ -109,9 +109,10 @@ def _best(ours: Sequence[Form], theirs: Sequence[Form]) -> list[tuple[int, int]]
         return [(n, n) for n in range(min(rows, columns)) if _worth(ours[n], theirs[n])]
     best = np.zeros((rows + 1, columns + 1), np.int64)
     worth = np.array([[_worth(a, b) for b in theirs] for a in ours], np.int64)
+    worth = worth.reshape(rows, columns)  # of no layers too
     for i in range(rows - 1, -1, -1):
-        for j in range(columns - 1, -1, -1):
-            best[i, j] = max(best[i + 1, j], best[i, j + 1], worth[i, j] + best[i + 1, j + 1])
+        row = np.maximum(best[i + 1, :-1], worth[i] + best[i + 1, 1:])
+        best[i, :-1] = np.maximum.accumulate(row[::-1])[::-1]
     found, i, j = [], 0, 0
     while i < rows and j < columns:
         if worth[i, j] and best[i, j] == worth[i, j] + best[i + 1, j + 1]:

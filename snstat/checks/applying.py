@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
 from snstat.checks.rules import RULES
+from snstat.values.names import listed
 
 
 def obstacle_of(case: Case, code: str) -> Obstacle | None:
@@ -27,7 +28,7 @@ def not_applied(case: Case, codes: Collection[str], named: Collection[str]) -> l
             words = f"not judged: {found.why}" if code in named or not found.plain else ""
         if words:
             notes.setdefault(words, []).append(code)
-    return [f"{_listed(those)} {words}" for words, those in notes.items()]
+    return [f"{listed(those)} {words}" for words, those in notes.items()]
 
 
 def lost(case: Case, changed: Case, among: Iterable[str] = RULES) -> bool:
@@ -38,8 +39,3 @@ def lost(case: Case, changed: Case, among: Iterable[str] = RULES) -> bool:
         obstacle_of(changed, code) is not None and obstacle_of(thought, code) is None
         for code in among
     )
-
-
-def _listed(codes: list[str]) -> str:
-    *most, last = codes
-    return f"{', '.join(most)} and {last}" if most else last

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
@@ -34,7 +34,7 @@ def partly(case: Case) -> str:
     if not missing.size or (case.angles_from and missing[-1] == 0):  # tokens have none
         return ""
     first = int(missing[-1]) + 1
-    return f"judged only from layer {first} on: {NO_GRADIENTS}"
+    return f"judged only from layer {first} on: {case.why_no_gradients}"
 
 
 def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's

@@ -13,7 +13,7 @@ import numpy as np
 from snstat.checks.bounds import Bounds
 from snstat.checks.branch import Branch
 from snstat.checks.certainty import log_strays, share_strays, strays
-from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
+from snstat.checks.obstacle import MEASURED_NONE, NO_GRADIENTS, Obstacle
 from snstat.network.written import Written
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
@@ -58,8 +58,7 @@ class Case(ABC):
 
     @property
     def limit(self) -> int:
-        """The layer up to which the signal has to survive, at least the last, which is where all
-        but stacks end."""
+        """The layer up to which the signal has to survive: the last one, but for stacks."""
         return self.depth
 
     @abstractmethod
@@ -83,8 +82,7 @@ class Case(ABC):
 
     @property
     def trial_fluctuation(self) -> FloatArray:
-        """The standard deviation between trials of the second moment of a batch, relative to it, by
-        theory to first order, (limit + 1,)."""
+        """The spread of a batch's second moment between trials, relative to it, (limit + 1,)."""
         return self.unknown
 
     @property
@@ -106,9 +104,8 @@ class Case(ABC):
     @property
     def no_limit(self) -> Obstacle | None:
         """Why `outlook` is not known, None if it is."""
-        if self.outlook.kind != "unknown":
-            return None
-        return Obstacle("theory does not know the limit of the signal", plain=True)
+        why = Obstacle("theory does not know the limit of the signal", plain=True)
+        return why if self.outlook.kind == "unknown" else None
 
     @property
     def of_files(self) -> Obstacle | None:
@@ -160,8 +157,7 @@ class Case(ABC):
 
     @property
     def goal(self) -> tuple[float, float] | None:
-        """The mean and variance that the limit of the signal should be at, None for no such
-        target."""
+        """The mean and variance that the limit of the signal should have, None for no target."""
         return self.target
 
     @property
@@ -274,7 +270,13 @@ class Case(ABC):
         """Why nothing is known of gradients before the last layer, None if something is."""
         if not (np.isnan(self.gradients) & np.isnan(self.seen_gradients))[:-1].all():
             return None
-        return Obstacle(NO_GRADIENTS)
+        return Obstacle(self.why_no_gradients)
+
+    @property
+    def why_no_gradients(self) -> str:
+        """Why gradients are not known where they are not, and what to try."""
+        measured = self.run is not None and GRADIENT in self.run.statistics
+        return MEASURED_NONE if measured else NO_GRADIENTS
 
     @property
     def judges_seen_gradients(self) -> BoolArray:

@@ -18,12 +18,14 @@ from snstat.network.network import Network
 from snstat.network.parameters import MARK
 from snstat.network.reading import DEFAULTS, EITHER
 from snstat.values.arithmetic import Parameter
+from snstat.values.names import listed
 
 # Layers are listed by name up to so many.
 MOST_NAMED = 3
 # The keys that say how weights are drawn.
 OF_WEIGHTS = ("init", "weight_gain", "weight_std")
 NORM = {KIND: LayerNorm.kind}
+NORM_TEXT = f'{{ {KIND} = "{LayerNorm.kind}" }}'
 
 
 class Clause(ABC):
@@ -123,14 +125,13 @@ class _Spots:
     def paths(self, draft: Draft) -> Iterator[Path]:
         """Yield the tables."""
         for name in (*self.own, *self.borrowed):
-            yield (INPUT,) if name == INPUT else draft.places[name].path
+            yield draft.path(name)
         yield from self.defaults
 
 
 @dataclass(frozen=True)
 class Set(Clause):
-    """The value of a key of some layers, of which `now` says what they have, and `text` how the
-    value is written."""
+    """The value of a key of some layers, of which `now` says what they have."""
 
     key: str
     names: Sequence[str]
@@ -171,8 +172,7 @@ class Multiply(Clause):
         for key, numbers in self.names.items():
             spots = _Spots(draft, key, [*numbers])
             for name in (*spots.own, *spots.borrowed):
-                path = (INPUT,) if name == INPUT else draft.places[name].path
-                yield Keyed(path, key, self.factor * numbers[name])
+                yield Keyed(draft.path(name), key, self.factor * numbers[name])
             for path in spots.defaults:
                 number = next(n for name, n in numbers.items() if draft.home(name, key) == path)
                 yield Keyed(path, key, self.factor * number)
@@ -251,7 +251,7 @@ class Begin(Clause):
         """See Clause."""
         branch = isinstance(draft.places[self.names[0]].layer, Residual)
         part = "the branch of " if branch else ""
-        return f'begin {part}{which(draft, self.names)} with {{ kind = "{LayerNorm.kind}" }}'
+        return f"begin {part}{which(draft, self.names)} with {NORM_TEXT}"
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class PutAfter(Clause):
 
     def words(self, draft: Draft) -> str:
         """See Clause."""
-        return f'put {{ kind = "{LayerNorm.kind}" }} after {which(draft, self.names)}'
+        return f"put {NORM_TEXT} after {which(draft, self.names)}"
 
 
 def which(draft: Draft, names: Sequence[str]) -> str:
@@ -291,12 +291,6 @@ def which(draft: Draft, names: Sequence[str]) -> str:
 def in_defaults(paths: Iterable[Path]) -> str:
     """Return kinds of the defaults in words: "dense and conv in [defaults]"."""
     return f"{listed([str(name) for _, name in paths])} in [{DEFAULTS}]"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names in words: "a", "a and b", "a, b and c"."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _text(value: Parameter) -> str:

@@ -34,15 +34,11 @@ LEAST_GAIN, MOST_GAIN, HALVINGS, TUNED_DIGITS = 0.1, 10.0, 16, 4
 
 @dataclass(frozen=True)
 class Attempt:
-    """A network to try, and what returns the words of the change that leads to it."""
+    """A network to try, and what returns the `words` of the change that leads to it, in those of
+    the network's file."""
 
     case: NetworkCase
-    say: Callable[[], str]
-
-    @property
-    def words(self) -> str:
-        """The change in the words of the network's file."""
-        return self.say()
+    words: Callable[[], str]
 
 
 def network_remedy(rule: Rule, case: Case, broken: Collection[str], chosen: Collection[str]) -> str:
@@ -65,11 +61,11 @@ def network_remedy(rule: Rule, case: Case, broken: Collection[str], chosen: Coll
         if _unknown(found.case, rule) > _unknown(case, rule):
             continue
         if _holds(found.case, unchosen) and not lost(case, found.case):
-            return found.words
+            return found.words()
         if not partial and _holds(found.case, others) and not lost(case, found.case):
             partial = found
     if partial:
-        return partial.words
+        return partial.words()
     for allowed in (unchosen, others):
         shorter = _shorter(case, draft, allowed, broken)
         if shorter:

@@ -43,8 +43,8 @@ Family = Callable[[StackCase, Broken], Iterable[Remedy]]
 Look = Callable[[Case], Broken | None]
 # Returns why a rule says nothing of a case, None if it judges it.
 Asked = Callable[[Case], Obstacle | None]
-# Returns which layers a rule judges, and why no others, in words that follow "judged"; "" if it
-# judges all that it is about.
+# Returns which layers a rule judges, and why no others, in words that follow its code, such as
+# "judged only from layer 3 on: …"; "" if it judges all that it is about.
 Partly = Callable[[Case], str]
 
 

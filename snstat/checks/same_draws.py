@@ -51,7 +51,8 @@ def draws_of(run: Run, baseline: Run) -> Draws:
         return Draws(None, rounded=False, gradients=True)
     moved = (theirs >= 0) & (theirs != np.arange(len(theirs)))
     if run.simulation.sampler != baseline.simulation.sampler:
-        moved |= [_otherwise(run, baseline, layer) for layer in range(len(theirs))] & (theirs >= 0)
+        same = np.flatnonzero(theirs == np.arange(len(theirs)))
+        moved[same] = [_otherwise(run, baseline, int(layer)) for layer in same]
     first = int(np.flatnonzero(moved)[0]) if moved.any() else None
     rounded = (run.stack is None) != (baseline.stack is None)
     whole = first is None and run.depth == baseline.depth and not rounded
@@ -60,8 +61,6 @@ def draws_of(run: Run, baseline: Run) -> Draws:
 
 def _otherwise(run: Run, baseline: Run, layer: int) -> bool:
     """Return whether a matrix is drawn in one of two runs only."""
-    if layer > baseline.depth:
-        return False
     mine, theirs = _sampler(run, layer), _sampler(baseline, layer)
     return None not in (mine, theirs) and mine != theirs
 

@@ -10,6 +10,7 @@ from snstat.checks.case import Case
 from snstat.checks.chance import compared, disagrees, too_narrow
 from snstat.checks.pairs import collapses
 from snstat.results import ALSO_MEASURED, GRADIENT
+from snstat.values.names import listed
 
 # The findings that say why: networks differ, or samples do not. The first that is reported tells.
 TELLING = (too_narrow.code, collapses.code)
@@ -67,4 +68,4 @@ def teller(found: Collection[str]) -> str | None:
 def _listed(names: list[str]) -> str:
     if len(names) > FEW:
         return "most statistics"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return listed(names)

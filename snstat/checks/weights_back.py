@@ -8,7 +8,7 @@ import numpy as np
 
 from snstat.checks.backward import logarithms, partly, power, scientific
 from snstat.checks.case import Case
-from snstat.checks.obstacle import NO_GRADIENTS, Obstacle
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, rule
 from snstat.results import FloatArray
 
@@ -19,7 +19,8 @@ def _no_weights(case: Case) -> Obstacle | None:
     if found is not None or np.count_nonzero(np.isfinite(_gradients(case))) >= 2:
         return found
     unseen = np.isnan(case.seen_gradients).all()
-    return Obstacle(NO_GRADIENTS if unseen else "fewer than two layers have gradients of weights")
+    few = "fewer than two layers have gradients of weights"
+    return Obstacle(case.why_no_gradients if unseen else few)
 
 
 def _gradients(case: Case) -> FloatArray:

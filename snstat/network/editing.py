@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -89,6 +89,10 @@ class Draft:
         """The values of the parameters."""
         return parameters_of(self.written.form.get(PARAMETERS, {}), self.written.changes)
 
+    def path(self, name: str) -> Path:
+        """Return where a layer, or the input, stands."""
+        return (INPUT,) if name == INPUT else self.places[name].path
+
     def home(self, name: str, key: str) -> Path | None:
         """Return where a layer, or the input, has a key from, or one that excludes it: its own
         table or the defaults of its kind; None for neither."""
@@ -124,7 +128,7 @@ class Draft:
             for one in sorted(more, key=lambda edit: (*edit.path, edit.number), reverse=True):
                 _at(form, one.path).insert(one.number, dict(one.table))
         changes = {**self.written.changes, **parameters}
-        return replace(Network.read(form, set=changes), name=self.network.name)
+        return Network.read(form, set=changes, name=self.network.name)
 
 
 def counted_from(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from snstat.report.words import SEPARATOR, listed
+from snstat.report.words import SEPARATOR
+from snstat.values.names import listed
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -30,8 +30,8 @@ from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, plain, score
 from snstat.report.short_names import shortened
-from snstat.report.words import listed
 from snstat.results import EVERY, GRADIENT, departures
+from snstat.values.names import listed
 
 if TYPE_CHECKING:
     from snstat.results import Run

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from snstat.errors import escaped
 from snstat.report.given_words import DIGEST_SHOWN
-from snstat.report.words import SEPARATOR, count, listed
+from snstat.report.words import SEPARATOR, count
 from snstat.results.module import SAMPLES
+from snstat.values.names import listed
 
 if TYPE_CHECKING:
     from snstat.results import Call, ModuleSummary, NonFinite, Simulation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,12 +25,6 @@ def count(number: int, noun: str) -> str:
     Counts have commas. Numbers of layers, seeds and what is typed as an option are names.
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return "mean", "mean and z", "mean, variance and z"."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def interruption(run: Run) -> str:

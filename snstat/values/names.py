@@ -1,8 +1,8 @@
-"""Names: look-up in any case, with or without hyphens, or by an alias."""
+"""Names: look-up in any case, with or without hyphens, or by an alias; lists of them in words."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from snstat.errors import UnknownNameError
@@ -39,3 +39,9 @@ def known(
 
 def _plain(text: str) -> str:
     return text.strip().lower().replace("-", "").replace("_", "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in words: "mean", "mean and z", "mean, variance and z"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

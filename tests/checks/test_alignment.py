@@ -8,7 +8,8 @@ import random
 import pytest
 
 import snstat
-from snstat.checks.alignment import Alignment, _aligned, _worth
+from snstat.checks import alignment
+from snstat.checks.alignment import Alignment, _aligned
 from snstat.checks.matching import places, unmatched
 from tests.checks.cases import NORM, dense, network_of
 
@@ -68,20 +69,37 @@ def test_repetitions_have_no_counterpart_without_any():
 
 def test_the_best_alignment_of_short_lists_is_found():
     """Beside all alignments: as many of one kind as possible, then as many equal ones."""
-    kinds, generator = [RELU, TANH, NORM, SAME], random.Random(0)
-    for _ in range(60):
+    kinds, generator = [RELU, TANH, NORM], random.Random(0)
+    for _ in range(400):
         ours, theirs = (generator.choices(kinds, k=generator.randrange(5)) for _ in range(2))
+
+        def alike(pairs, ours=ours, theirs=theirs):
+            return all(ours[i]["kind"] == theirs[j]["kind"] for i, j in pairs)
+
+        def worth(pairs, ours=ours, theirs=theirs):
+            return len(pairs), sum(ours[i] == theirs[j] for i, j in pairs)
+
         found = _aligned(ours, theirs)
         assert found == sorted(found)
-        assert all(_worth(ours[i], theirs[j]) for i, j in found)
-        count = range(min(len(ours), len(theirs)) + 1)
-        worths = [
-            sum(_worth(ours[i], theirs[j]) for i, j in zip(first, second, strict=True))
-            for size in count
+        assert alike(found)
+        every = (
+            [*zip(first, second, strict=True)]
+            for size in range(min(len(ours), len(theirs)) + 1)
             for first in itertools.combinations(range(len(ours)), size)
             for second in itertools.combinations(range(len(theirs)), size)
-        ]
-        assert sum(_worth(ours[i], theirs[j]) for i, j in found) == max(worths)
+        )
+        assert worth(found) == max(worth(pairs) for pairs in every if alike(pairs))
+
+
+def test_more_pairs_come_before_equal_ones():
+    assert _aligned([TANH, RELU], [RELU, TANH]) == [(0, 0), (1, 1)]
+
+
+def test_of_very_many_layers_those_of_one_place_are_pairs(monkeypatch):
+    monkeypatch.setattr(alignment, "MOST_PAIRS", 1)
+    ours, theirs = [RELU, SAME, TANH, NORM, RELU], [RELU, TANH, NORM, NORM, SAME, RELU]
+    # Equal ends are aligned all the same; between them 1 and 2 are of other kinds.
+    assert _aligned(ours, theirs) == [(0, 0), (3, 3), (4, 5)]
 
 
 @pytest.mark.parametrize("same_seed", [False, True])

@@ -16,7 +16,7 @@ from snstat.files.schema import schema
 from snstat.layers.registry import KINDS
 from snstat.network.network import Network
 from snstat.network.stack import Stack
-from snstat.report.words import listed
+from snstat.values.names import listed
 
 FILE = """\
 input = { channels = 8, grid = [5] }
