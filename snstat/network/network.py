@@ -105,11 +105,7 @@ class Network:
         network has, and of a layer that its input does not fit, and InvalidValueError as the class
         does.
         """
-        parts = read_parts(form, set, name)
-        try:
-            return cls(parts.input, parts.block, parts.law, parts.name, Written(form, dict(set)))
-        except LayerError as error:
-            raise in_form(parts.block, error) from None
+        return cls._of(Written(form, dict(set)), name)
 
     @classmethod
     def load(
@@ -124,10 +120,18 @@ class Network:
         """
         root = TomlFile.read(path, LARGE).root
         try:
-            found = cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
+            written = Written(root, dict(set), file=True)
+            return cls._of(written, printable(Path(path).stem, MOST_OF_A_NAME))
         except (NetworkFormError, InvalidValueError) as error:
             raise InputFileError(path, str(error)) from None
-        return replace(found, written=Written(root, dict(set), file=True))
+
+    @classmethod
+    def _of(cls, written: Written, name: str) -> Self:
+        parts = read_parts(written.form, written.changes, name)
+        try:
+            return cls(parts.input, parts.block, parts.law, parts.name, written)
+        except LayerError as error:
+            raise in_form(parts.block, error) from None
 
     def form(self) -> dict[str, Any]:
         """Return the plain data that `read` takes. Defaults are left out, and so are parameters:
