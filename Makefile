@@ -37,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
 	kernels outputs pictures docs dist test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
-	test-random fuzz bench mutants power clean
+	test-kills test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -50,7 +50,7 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint ## every check except test-minimum, test-peers, test-frameworks, test-laws and test-random
+test: lint ## every check that has no target of its own below
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
@@ -133,6 +133,12 @@ LAWS := test_weight_free_law test_gradients test_matrix_free test_widths test_wi
 test-laws: develop ## samplers with and without weights, over 20,000 networks each; minutes
 	SNSTAT_TRIALS=20000 $(VENV)/bin/python $(PYTEST) $(WORKERS) -k "law or distribution" \
 		$(LAWS:%=tests/engine/%.py)
+
+# How often sweeps are ended at a random moment, for each format and on Dask.
+KILLS ?= 50
+test-kills: $(VENV)/.stamp-peers ## sweeps that are killed, or fill the disk, 50 times; a quarter of an hour
+	SNSTAT_KILLS=$(KILLS) $(VENV)/bin/python -m pytest $(WORKERS) -m "" \
+		tests/robustness/test_random_kills.py tests/peers/sweeps/test_random_kills_on_dask.py
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report

@@ -50,18 +50,32 @@ def run_dask(address: str, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
     versions of snstat, numpy or numba; LostSchedulerError where the scheduler is gone.
     """
     distributed = load_distributed()
-    # What happens to workers is in the outcomes; the scheduler's end is an error of one line.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with _without_log():
+        try:
+            client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            words = " ".join(str(error).split())
+            raise SnstatError(f"no Dask scheduler answers at {address} ({words})") from None
+        try:
+            _require_versions(client)
+            yield from _Window(client, cells).outcomes()
+        finally:
+            client.close(timeout=1)
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Silence the loggers of distributed, each of which has a level of its own. What happens to
+    workers is in the outcomes, and the scheduler's end is an error of one line."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    levels = {name: logging.getLogger(name).level for name in names}
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        words = " ".join(str(error).split())
-        raise SnstatError(f"no Dask scheduler answers at {address} ({words})") from None
-    try:
-        _require_versions(client)
-        yield from _Window(client, cells).outcomes()
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        yield
     finally:
-        client.close(timeout=1)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class _Window:
