@@ -97,7 +97,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         partial=partial,
         data=data,
         log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
-        theory_ends=_theory_ends("theory_ends", entries.get("theory_ends")),
+        theory_ends=_theory_ends("theory_ends", entries.get("theory_ends"), subject.depth),
     )
 
 
@@ -139,17 +139,21 @@ def _layer_mean(name: str, form: Any) -> LayerMean | None:
     return LayerMean(estimate, stderr)
 
 
-def _theory_ends(name: str, form: Any) -> tuple[TheoryEnd, ...]:
-    """Return where theory ends; stacks and older files have no such list."""
+def _theory_ends(name: str, form: Any, depth: int) -> tuple[TheoryEnd, ...]:
+    """Return where theory of so many layers ends; stacks and older files have no such list."""
     if form is None:
         return ()
     if not isinstance(form, list):
         raise FormError(f"{name} is {quoted(form)}, but must be a list")
     entries = [entries_of(f"an entry of {name}", entry) for entry in form]
-    return tuple(
+    found = tuple(
         TheoryEnd(**{key: reader(key, entry_of(name, own, key)) for key, reader in END.items()})
         for own in entries
     )
+    for end in found:
+        if end.layer > depth:
+            raise FormError(f"{name} has layer {end.layer}, but the network has {depth}")
+    return found
 
 
 def _statistic(name: str, rows: list[dict[str, Any]], *, scored: bool) -> Statistic:

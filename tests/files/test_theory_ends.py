@@ -42,6 +42,10 @@ def test_a_run_says_it_and_its_file_does(run, tmp_path):
         ([{"of": "signal", "layer": 1}], "theory_ends has no 'reason'"),
         ([{"of": "units", "layer": -1, "reason": "x"}], "layer is -1"),
         ([{"of": "hope", "layer": 1, "reason": "x"}], "of is 'hope'"),
+        (
+            [{"of": "units", "layer": 4, "reason": "x"}],
+            "theory_ends has layer 4, but the network has 3",
+        ),
         ([{"of": "signal", "layer": 1, "reason": ""}], "reason is empty"),
     ],
 )
