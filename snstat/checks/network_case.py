@@ -35,7 +35,7 @@ from snstat.results import (
     InputMoments,
     Outlook,
 )
-from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL, OF_SIZE
+from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL, OF_SIZE, place
 from snstat.theory.ends import told
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
@@ -250,11 +250,10 @@ class NetworkCase(Case):
             yield end.words(self._place(end.layer))
 
     def _place(self, layer: int) -> str:
-        """Return what to call a layer: its number, name and kind."""
         if self.run is None or layer > self.run.depth:
             return f"layer {layer}"
         row = self.run.row(layer)
-        return f"layer {layer} ({row.name}, {row.kind})"
+        return place(layer, row.name, row.kind)
 
     @property
     def no_limit(self) -> Obstacle | None:
@@ -290,9 +289,9 @@ class NetworkCase(Case):
     def selu_weights(self) -> Iterator[tuple[int | None, float, str]]:
         """See Case. The activation may be the layer after the weights."""
         before: Row | None = None
-        for row, place in zip(self.network.rows(), sourced(self.network.block), strict=True):
+        for row, reads in zip(self.network.rows(), sourced(self.network.block), strict=True):
             own = row
-            if isinstance(row.layer, Activation) and before and place.sources == (before.number,):
+            if isinstance(row.layer, Activation) and before and reads.sources == (before.number,):
                 own = before if before.activation == LINEAR else row
             layer = own.layer
             if isinstance(layer, Dense) and row.activation == SELU:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from snstat.network.network import Network
 from snstat.results import FloatArray
 from snstat.results.overview import LayerRow, Overview
-from snstat.results.theory_end import TheoryEnd
+from snstat.results.theory_end import TheoryEnd, place
 
 INPUT = "input"
 
@@ -42,8 +42,7 @@ def overview(
 
 
 def _place(network: Network, layer: int) -> str:
-    """Return what to call a layer: its number, name and kind."""
     if not layer:
         return "the input"
     (row,) = network.rows([layer])
-    return f"layer {layer} ({row.name}, {row.layer.kind})"
+    return place(layer, row.name, row.layer.kind)

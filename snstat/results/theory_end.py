@@ -55,3 +55,8 @@ class TheoryEnd(Record):
         on = f" up to {place}" if self.of == OF_GRADIENT else f" from {place} on"
         whole = self.layer <= LAST_OF_START and self.of != OF_GRADIENT
         return f"{NO_THEORY} of {WHAT[self.of]}{'' if whole else on}: {self.reason}"
+
+
+def place(layer: int, name: str, kind: str) -> str:
+    """Return what notes call a layer: its number, name and kind."""
+    return f"layer {layer} ({name}, {kind})"
