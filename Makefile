@@ -160,6 +160,7 @@ bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write doc
 	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md
 	$(VENV)/bin/python -m tests.benchmarks.networks docs/benchmarks-networks.md
 	$(VENV)/bin/python -m tests.benchmarks.examples docs/benchmarks-examples.md
+	$(VENV)/bin/python -m tests.benchmarks.sweeps docs/benchmarks-sweeps.md
 	@if $(VENV)/bin/python -c 'import torch' 2>/dev/null; then \
 		$(VENV)/bin/python -m tests.benchmarks.own docs/benchmarks-own.md && \
 		$(VENV)/bin/python -m tests.benchmarks.grid docs/benchmarks-grid.md docs/benchmarks-grid.svg; fi

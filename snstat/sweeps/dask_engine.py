@@ -182,11 +182,7 @@ def versions() -> dict[str, str]:
 
 def _require_versions(client: Any) -> None:
     """Raise SnstatError for a worker with other versions, on which results would differ."""
-    own = versions()
-    try:
-        found = client.run(versions, on_error="return")
-    except Exception as error:  # noqa: BLE001  # whatever a cluster raises
-        raise SnstatError(f"the Dask workers do not answer ({error})") from None
+    own, found = versions(), _versions_of_workers(client)
     if not found:
         raise SnstatError("the Dask scheduler has no workers; start some")
     for worker, theirs in found.items():
@@ -198,6 +194,21 @@ def _require_versions(client: Any) -> None:
                     f"the Dask worker {worker} has {name} {theirs.get(name)}, and this is"
                     f" {mine}; install the same there"
                 )
+
+
+def _versions_of_workers(client: Any) -> dict[str, Any]:
+    """Return what `versions` says on each worker, an error where it says nothing. Workers that
+    start with this command, or again after a death, have a moment to come."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            found: dict[str, Any] = client.run(versions, on_error="return")
+        except Exception as error:  # noqa: BLE001  # whatever a cluster raises
+            raise SnstatError(f"the Dask workers do not answer ({error})") from None
+        lost = [theirs for theirs in found.values() if isinstance(theirs, OSError)]
+        if (found and not lost) or time.monotonic() > deadline:
+            return found
+        time.sleep(TICK_SECONDS)
 
 
 def load_distributed() -> Any:
