@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from snstat.errors import InvalidValueError
 from snstat.limits import free_memory
 
 # The share of the free memory that cells may take; estimates are good to about this.
 SHARE = 0.9
+
+
+class Rooms(Protocol):
+    """Whoever has memory for cells."""
+
+    def take(self, needed: float) -> AbstractContextManager[None]:
+        """Hold `needed` bytes within the block."""
 
 
 class Room:

@@ -24,7 +24,7 @@ from snstat.experiment.plan import Plan
 from snstat.experiment.trace import TracePlan
 from snstat.results import GRADIENT, FloatArray, InputMoments, Run
 from snstat.sweeps.cell import LAST, LOG, Cell, Outcome
-from snstat.sweeps.room import Room
+from snstat.sweeps.room import Room, Rooms
 from snstat.sweeps.theories import Shared
 from snstat.theory.known import Known
 
@@ -39,7 +39,7 @@ Rows = tuple[tuple[Any, ...], ...]
 Columns = Mapping[str, Sequence[FloatArray | None]]
 
 
-def run_cell(cell: Cell, shared: Shared | None = None, room: Room | None = None) -> Outcome:
+def run_cell(cell: Cell, shared: Shared | None = None, room: Rooms | None = None) -> Outcome:
     """Run one cell and return its outcome. What goes wrong with it is its `error`.
 
     `shared` keeps theory for other cells of the same process, and `room` is the memory that they

@@ -7,21 +7,21 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snstat.engine.simulate import available_cores
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.sweeps.cell import ALL, Cell, Outcome
+from snstat.sweeps.embedded import run_cells, run_here
 from snstat.sweeps.grid import Grid
 from snstat.sweeps.lock import locked
 from snstat.sweeps.room import Room
-from snstat.sweeps.running import columns_of, run_cell
+from snstat.sweeps.running import columns_of
 from snstat.sweeps.store import Store
 from snstat.sweeps.stores import opened, require_format
 from snstat.sweeps.subject import MODULE, SAMPLING, SweepSubject
 from snstat.sweeps.theories import Shared
-from snstat.sweeps.threads import run_threads
 from snstat.sweeps.values import listed_values
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ class Sweeping:
         return progress, failed
 
     def _embedded(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
-        return run_threads(cells, partial(run_cell, shared=Shared(), room=Room()), self.workers)
+        if self.of_module or self.workers == 1:
+            return run_here(cells, self.workers, Shared(), Room())
+        return run_cells(cells, self.workers)
 
     def _on_dask(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
         from snstat.sweeps.dask_engine import run_dask

@@ -11,7 +11,7 @@ import contextlib
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from snstat.engine.simulate import one_blas_thread
@@ -23,11 +23,13 @@ R = TypeVar("R")
 SWITCH_SECONDS, TICK_SECONDS = 0.001, 0.2
 
 
-def run_threads(cells: Iterator[T], work: Callable[[T], R], threads: int) -> Iterator[R | None]:
-    """Yield what `work` returns for each of the `cells`, in the order in which they end, and None
-    now and then.
+def run_threads(
+    tasks: Iterator[T], work: Callable[[T], Iterable[R]], threads: int
+) -> Iterator[R | None]:
+    """Yield the results that `work` has for each of the `tasks`, in the order in which they end,
+    and None now and then.
 
-    Cells are taken from the iterator one by one. When the generator is closed, no further cell
+    Tasks are taken from the iterator one by one. When the generator is closed, no further task
     begins; its threads are daemons, for which an ending program does not wait.
     """
     results: queue.SimpleQueue[R | BaseException | None] = queue.SimpleQueue()
@@ -37,10 +39,11 @@ def run_threads(cells: Iterator[T], work: Callable[[T], R], threads: int) -> Ite
         try:
             while not stop.is_set():
                 with taking:
-                    cell = next(cells, None)
-                if cell is None:
+                    task = next(tasks, None)
+                if task is None:
                     break
-                results.put(work(cell))
+                for result in work(task):
+                    results.put(result)
             results.put(None)
         except BaseException as error:  # noqa: BLE001  # raised again where results are taken
             results.put(error)

@@ -67,7 +67,7 @@ def of_engine():
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder, asked.opened(f"{folder}/o.csv") as store:
             began = time.perf_counter()
-            asked.run(store, engine=lambda cells: run_threads(cells, lambda c: ready[c.key], 1))
+            asked.run(store, engine=lambda cells: run_threads(cells, lambda c: [ready[c.key]], 1))
             found.append((time.perf_counter() - began) / len(ready))
     own = statistics.median(found)
     words = "overhead of a cell, threads and CSV"
