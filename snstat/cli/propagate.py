@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,18 +125,19 @@ def plans(
 ) -> list[tuple[str, AnyPlan]]:
     """Return the plan of each run with the name to show beside its progress. All are validated
     before the first one runs. The weights of a `chain` are the only network."""
-    from snstat.experiment.given import given_plan
     from snstat.experiment.plans import plan_of
     from snstat.network.run_settings import RunSettings
 
+    def made(options: Mapping[str, Any], network: Network | None) -> AnyPlan:
+        if chain is None:
+            return plan_of(RunSettings(**options), network)
+        from snstat.experiment.given import given_plan
+
+        return given_plan(chain, RunSettings(**options))
+
     with reading_bar():  # data are read to be standardized
         return [
-            (
-                _name(variant, network),
-                plan_of(RunSettings(**variant.options), network)
-                if chain is None
-                else given_plan(chain, RunSettings(**variant.options)),
-            )
+            (_name(variant, network), made(variant.options, network))
             for network in networks
             for variant in wanted
         ]
