@@ -71,6 +71,8 @@ def stretches_unevenly(case: Case) -> Broken | None:
     They are exact for each network that is drawn. The number compared is their mean over trials.
     Where the layer and the input both have more than 4,096 units, the Lanczos method finds the
     largest, and bounds of the share: the rule is broken where the lower one is above the bound.
+    With batch norm in train mode, where samples depend on each other, it is the Jacobian of the
+    first sample of a batch as large as that of the run, by its own input, the others fixed.
 
     **Example.** With independent weights, the deep layers of a network see few directions:
 
@@ -88,10 +90,10 @@ def stretches_unevenly(case: Case) -> Broken | None:
 
     **Options.** `--singular-max` (default: none), `--near-zero-max` (default: none).
 
-    **Known problems.** Batch norm in train mode has no Jacobian of one sample, and a note says so,
-    as where the bounds of a share do not tell. The Jacobian of a network of tokens is that by its
-    embedding. It takes as many ways back as the last layer has units, or for more than 4,096 of
-    them 24 ways forth and back of 16 columns.
+    **Known problems.** A note says where the bounds of a share do not tell. The Jacobian of a
+    network of tokens is that by its embedding. It takes as many ways back as the last layer has
+    units, or for more than 4,096 of them 24 ways forth and back of 16 columns; with batch norm each
+    takes as long as that of a whole batch, so a smaller `--batch` is faster.
 
     **Source.** Pennington, Schoenholz, Ganguli, arXiv:1711.04735.
     """

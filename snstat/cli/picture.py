@@ -51,8 +51,8 @@ MAP_NETWORK = {"activation", "weight_gain", "bias_std"}
 CORRELATION_NETWORK = MAP_NETWORK | {"init", "weight_std", "width"}
 DRAWN_ANYWAY = {"sampler", "backward", "threads"}
 NOT_IN_THEORY = {*DRAWN_ANYWAY, "trials", "seed", "dtype"}
-# A spectrum is of one sample, and all weights are drawn.
-ONE_SAMPLE = {"batch", "sampler", "backward"}
+# A spectrum draws all weights, and goes back from every unit.
+ALL_DRAWN = {"sampler", "backward"}
 LEAST_INCHES, MOST_INCHES = 1.0, 100.0
 LEAST_DPI, MOST_DPI = 20.0, 2400.0
 # A picture of more pixels is refused.
@@ -120,8 +120,8 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
         network -= DRAWN_ANYWAY
         where = f"with --kind {kind}, which draws all weights and goes forward only"
     elif kind == "spectrum":
-        network -= ONE_SAMPLE
-        where = "with --kind spectrum, which is of one sample and draws all weights"
+        network -= ALL_DRAWN
+        where = "with --kind spectrum, which draws all weights and goes back from every unit"
     refuse_others(ctx, own | network, where)
 
 

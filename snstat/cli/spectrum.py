@@ -96,8 +96,9 @@ def command(
 
     The table shows the mean of the squared singular values, the largest, the share near zero, and
     the variance of the squares over their squared mean; for stacks beside free probability at
-    infinite width. Batch norm is refused in train mode, where samples depend on each other: use
-    --eval. Tokens have no small changes: the Jacobian is that by their embedding.
+    infinite width. With batch norm in train mode, samples depend on each other: the Jacobian is
+    that of the first of --batch samples by its own input, the others fixed. Tokens have no small
+    changes: the Jacobian is that by their embedding.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = None if layers is None else parse_layers(layers)
@@ -115,7 +116,7 @@ def plans(
 ) -> Planned:
     """Return the plan of each run with the name to show beside its progress; all are validated
     before the first one runs."""
-    from snstat.experiment.spectrum_plan import SpectrumPlan
+    from snstat.experiment.spectrum_plan import SpectrumPlan, require_use_of
 
     chosen = None if selection is None else partial(_layers, selection)
     with reading_bar():  # data are read to be standardized
@@ -128,6 +129,8 @@ def plans(
                 if network is not None:
                     name = ", ".join(filter(None, (network.name, variant.name)))
                 found.append((name, plan))
+    for variant in wanted:
+        require_use_of(variant.options["batch"], [plan for _, plan in found])
     return found
 
 

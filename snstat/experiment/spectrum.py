@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from snstat.activation import Pair
-from snstat.experiment.spectrum_plan import SpectrumPlan
+from snstat.experiment.spectrum_plan import SpectrumPlan, require_use_of
 from snstat.experiment.spectrum_settings import Depths, SpectrumSettings
 from snstat.network.network import Network
 from snstat.network.stack import Stack
@@ -40,7 +40,9 @@ class SpectrumCall(SpectrumSettings):
         if network is not None:
             del settings["activation"]
         layers: Any = self.layers  # validated: a tuple, or None
-        return SpectrumPlan.of_settings(SpectrumSettings(**settings), network, layers)
+        plan = SpectrumPlan.of_settings(SpectrumSettings(**settings), network, layers)
+        require_use_of(self.batch, [plan])
+        return plan
 
 
 @taking(SpectrumCall)
@@ -49,7 +51,9 @@ def spectrum(call: SpectrumCall) -> Spectrum:
 
     The Jacobian of a random network at one random input is exact: unit read-outs are pulled back
     through all layers. Theory is that of infinite width, by free probability: see docs/spectrum.md.
-    Batch norm in train mode, and whatever else makes samples depend on each other, is refused.
+    Where samples depend on each other, as with batch norm in train mode, a batch is drawn, and the
+    Jacobian is that of its first sample by its own input, the others fixed. Each read-out then
+    takes as long as `batch` of them.
 
     Parameters
     ----------
@@ -58,6 +62,9 @@ def spectrum(call: SpectrumCall) -> Spectrum:
     layers : int or sequence of int, optional
         Numbers of the layers at which the Jacobian is taken, from 1. Default: 1, 8, 64, ... and the
         last.
+    batch : int, optional
+        Samples of a trial where they depend on each other. Default: 64, or all samples of a smaller
+        file. Elsewhere there is one.
     trials : int
         Independent networks, each with an input of its own. Default: 8.
     near_zero : float
@@ -83,6 +90,8 @@ def spectrum(call: SpectrumCall) -> Spectrum:
     Raises
     ------
     snstat.errors.SnstatError
-        For an argument out of bounds, and a network whose samples depend on each other.
+        For an argument out of bounds; a batch where no sample depends on others; a batch of one
+        where that has no variance; and kinds of layers of your own that mix samples without
+        `mixes`.
     """
     return call.plan().run(call.progress)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from snstat.engine.general.tangents import Tangents
     from snstat.network.rows import Row
 
-LESS = "use fewer --threads or --layers, or a narrower network"
-FEWER = "use fewer --threads or --steps, or a narrower network"
+LESS = "use fewer --threads or --layers{batch}, or a narrower network"
+FEWER = "use fewer --threads or --steps{batch}, or a narrower network"
 DOUBLE = 8.0
 # Matrices of the size of the small problem, and rows of a step, that are there at once.
 SMALL, ROWS = 6.0, 6.0
@@ -40,7 +40,8 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """How the Jacobians of `rows` of the `network` of a `plan` by layer `source` are decomposed."""
+    """How the Jacobians of `rows` of the `network` of a `plan` by layer `source` are decomposed, of
+    the first sample of its batch by itself."""
 
     plan: AnyPlan
     network: Network
@@ -80,18 +81,29 @@ class Method(ABC):
     def stop(self) -> None:
         """End all trials that run."""
 
-    def _columns(self, most: int) -> tuple[int, bool, float]:
-        """Return how many columns of up to `most` to pull back at once, whether what the way back
-        needs is kept, and the bytes of that."""
-        from snstat.engine.general.repeated import columns_for
+    @property
+    def batch(self) -> int:
+        """The number of samples."""
+        return self.plan.inputs.batch
 
-        return columns_for(self.network, self.depth, most, self.plan.dtype, self.running)
+    def _require_memory(self, needed: float, less: str) -> None:
+        require_memory(needed, less.format(batch=", a smaller --batch" if self.batch > 1 else ""))
 
-    def _sampler(self, kind: type[Repeated], columns: int, *, whole: bool) -> Any:
+    def _copies(self, most: int, least: int = 1) -> tuple[int, bool, float]:
+        """Return how many read-outs of up to `most` to pull back at once, `least` at least, whether
+        what the way back needs is kept, and the bytes of that."""
+        from snstat.engine.general.repeated import copies_for
+
+        dtype, running = self.plan.dtype, self.running
+        return copies_for(
+            self.network, self.depth, most, dtype, running, batch=self.batch, least=least
+        )
+
+    def _sampler(self, kind: type[Repeated], copies: int, *, whole: bool) -> Any:
         plan = self.plan
         return kind(
             self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
-            train=plan.train, depth=self.depth, columns=columns, whole=whole, source=self.source,
+            train=plan.train, depth=self.depth, copies=copies, whole=whole, source=self.source,
         )  # fmt: skip
 
 
@@ -103,7 +115,7 @@ class Exact(Method):
         before = self.before
         sizes = [DOUBLE * before * row.after.units for row in self.rows]
         needed = self.running * (sum(sizes) + 2.0 * max(sizes)) + self._own[2]
-        require_memory(needed, LESS)
+        self._require_memory(needed, LESS)
 
     def trial(self, number: int) -> list[FloatArray]:
         """See Method."""
@@ -124,14 +136,14 @@ class Exact(Method):
 
     @cached_property
     def _own(self) -> tuple[int, bool, float]:
-        return self._columns(max(row.after.units for row in self.rows))
+        return self._copies(max(row.after.units for row in self.rows))
 
     @cached_property
     def _samples(self) -> Repeated:
         from snstat.engine.general.repeated import Repeated
 
-        columns, whole, _ = self._own
-        found: Repeated = self._sampler(Repeated, columns, whole=whole)
+        copies, whole, _ = self._own
+        found: Repeated = self._sampler(Repeated, copies, whole=whole)
         return found
 
 
@@ -151,7 +163,7 @@ class ByLanczos(Method):
         basis, small = starts * steps, (starts * steps) ** 2
         most = max(before, row.after.units)
         numbers = basis * min(before, row.after.units) + SMALL * small + ROWS * starts * most
-        # On the way forward one layer at a time is there, with twice as many columns.
+        # On the way forward one layer at a time is there, with twice as many copies.
         largest = max(
             row.layer.kept * row.after.units
             + row.layer.gathered(row.before)
@@ -159,8 +171,9 @@ class ByLanczos(Method):
             + BESIDE * max(row.after.units, *(shape.units for shape in row.before))
             for row in islice(self.network.rows(), self.depth)
         )
-        numbers += (2 * starts + 1) * largest
-        require_memory(self.running * DOUBLE * numbers + self._columns(starts)[2], FEWER)
+        numbers += (2 * starts + 1) * self.batch * largest
+        needed = self.running * DOUBLE * numbers + self._copies(starts, starts)[2]
+        self._require_memory(needed, FEWER)
 
     def trial(self, number: int) -> list[Ritz]:
         """See Method. Starts depend on the seed, the trial and the layer."""
@@ -194,6 +207,6 @@ class ByLanczos(Method):
 
         (row,) = self.rows
         starts, _ = sizes(row.after.units, self.before, self.steps)
-        columns, whole, _ = self._columns(starts)
-        made = [self._sampler(kind, columns, whole=whole) for kind in (Repeated, Tangents)]
+        copies, whole, _ = self._copies(starts, starts)
+        made = [self._sampler(kind, copies, whole=whole) for kind in (Repeated, Tangents)]
         return made[0], made[1]

@@ -13,6 +13,7 @@ from snstat.experiment.plan import Plan
 from snstat.experiment.plans import AnyPlan, plan_again, plan_of
 from snstat.experiment.spectrum_methods import ByLanczos, Exact, Found, Method
 from snstat.experiment.spectrum_settings import AUTO, LANCZOS, SpectrumSettings, usual_depths
+from snstat.network.mixing import mixing, require_batch
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.run_settings import DENSE, RunSettings
@@ -36,8 +37,9 @@ FROM_LAYER = "from_layer"
 
 @dataclass(frozen=True)
 class SpectrumPlan:
-    """A validated request: the `run` of a network with one sample, the numbers of the layers at
-    which its Jacobian by layer `source` is taken, ascending, and the bound of what is near zero."""
+    """A validated request: the `run` of a network with one sample, or a batch where samples depend
+    on each other, the numbers of the layers at which the Jacobian of its first sample by layer
+    `source` is taken, ascending, and the bound of what is near zero."""
 
     run_plan: AnyPlan
     layers: tuple[int, ...]
@@ -56,11 +58,12 @@ class SpectrumPlan:
         """Return the plan of `settings` for a network, or for the stack that they describe.
 
         `layers` ascend, or choose those of a plan; by default they are 1, 8, 64, ... and the last,
-        of those after the layer by which the Jacobian is. Raises SnstatError for invalid settings,
-        for layers beyond the depth or not after that layer, and for a Jacobian that is too large
-        for the method.
+        of those after the layer by which the Jacobian is. The batch of the settings counts only
+        where samples depend on each other. Raises SnstatError for invalid settings, for layers
+        beyond the depth or not after that layer, for a batch of which nothing comes back, and for
+        a Jacobian that is too large for the method.
         """
-        names = {entry.name for entry in fields(RunSettings)}
+        names = {entry.name for entry in fields(RunSettings)} - {"batch"}
         given = {
             entry.name: getattr(settings, entry.name)
             for entry in fields(SpectrumSettings)
@@ -81,6 +84,9 @@ class SpectrumPlan:
             bound = f"layers after {source}, by whose output the Jacobian is"
             raise InvalidValueError("layers", found[0], bound, "choose other --layers")
         made = cls(plan, found, settings.near_zero, settings.method, settings.steps, source)
+        if made.mixing:
+            of_batch = RunSettings(**given, batch=settings.batch, sampler=DENSE)
+            made = replace(made, run_plan=plan_of(of_batch, network))
         made.require_jacobian()
         return made
 
@@ -89,10 +95,12 @@ class SpectrumPlan:
         """Return the plan to take the Jacobian of the last layer of the network of `run`, as often
         as that has trials. Raises SnstatError where it cannot be sampled again, as `of_settings`
         does too."""
-        plan = plan_again(run)
-        inputs = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # sources are dataclasses
-        plan = replace(plan, inputs=inputs, sampler=DENSE, backward=False, keep_trials=False)
+        plan = replace(plan_again(run), sampler=DENSE, backward=False, keep_trials=False)
         made = cls(plan, (plan.depth,), near_zero, source=source_of(plan, None))
+        if not made.mixing:
+            one: Any = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # are dataclasses
+            plan = replace(plan, inputs=one)
+            made = replace(made, run_plan=plan)
         if any(isinstance(method, ByLanczos) for method in made.methods):
             made = replace(made, run_plan=replace(plan, dtype="float64"))
         made.require_jacobian()
@@ -131,6 +139,11 @@ class SpectrumPlan:
         """The layers at which the Jacobian is taken."""
         return list(self.network.rows(self.layers))
 
+    @cached_property
+    def mixing(self) -> list[Row]:
+        """The layers in which samples depend on each other; see `mixing`."""
+        return mixing(self.network, self.layers[-1], train=self.run_plan.train)
+
     @property
     def steps(self) -> int:
         """The parts of the work that a progress bar counts: trials."""
@@ -162,6 +175,7 @@ class SpectrumPlan:
     def require_jacobian(self) -> None:
         """Raise InvalidValueError for a Jacobian whose singular values would take too long, too
         much memory, or more precision."""
+        require_batch(self.mixing, self.inputs.batch)
         single = self.run_plan.dtype != "float64"
         for method in self.methods:
             if single and isinstance(method, ByLanczos):
@@ -233,6 +247,13 @@ class SpectrumPlan:
         return network_theory(
             self.network, moments, self.layers, train=plan.train, source=self.source
         )
+
+
+def require_use_of(batch: int | None, plans: Sequence[SpectrumPlan]) -> None:
+    """Raise InvalidValueError for a `batch` that is asked for and none of the `plans` takes."""
+    if batch is not None and batch > 1 and all(plan.inputs.batch == 1 for plan in plans):
+        bound = "1, or left out, where no sample depends on the rest of its batch"
+        raise InvalidValueError("batch", batch, bound)
 
 
 def source_of(plan: AnyPlan, given: int | str | None) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.limits import MAX_DEPTH
+from snstat.limits import MAX_BATCH, MAX_DEPTH
 from snstat.network.run_settings import DTYPES, Dtype, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.values import integer
@@ -62,6 +62,14 @@ class OneLayer(Kind):
 class SpectrumSettings(NetworkSettings):
     """The options of `snstat spectrum`, each as that of a run, but for what comes last."""
 
+    batch: int | None = option(
+        Whole(1, MAX_BATCH),
+        "Samples per trial where they depend on each other, as with batch norm: the Jacobian is of"
+        " one of them by itself, the others fixed.",
+        shown="64, or all samples of a smaller file; elsewhere 1",
+        short="b",
+        metavar="N",
+    )
     trials: int = again(RunSettings, "trials")
     seed: int = again(RunSettings, "seed")
     inputs: Any = again(RunSettings, "inputs")

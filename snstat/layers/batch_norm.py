@@ -47,6 +47,7 @@ class BatchNorm(Norm):
     """
 
     kind: ClassVar[str] = "batch_norm"
+    mixes: ClassVar[bool] = True
 
     @property
     def pairs(self) -> bool:

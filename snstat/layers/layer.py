@@ -41,6 +41,8 @@ class Layer(Settings, ABC):
     renews: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
+    # Whether the values of a sample depend on the rest of its batch in train mode.
+    mixes: ClassVar[bool] = False
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:

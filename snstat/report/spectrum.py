@@ -95,6 +95,12 @@ def sentences(found: Spectrum) -> list[str]:
     words = [f"near 0: the share of singular values of at most {bound} of the largest."]
     if found.source:
         words.insert(0, f"Jacobians are by the output of {source_words(found)}, not by the input.")
+    if found.simulation.batch > 1:
+        number = f"{found.simulation.batch:,}"
+        words.append(
+            f"Samples depend on each other: Jacobians are of the first of {number} by itself, the"
+            " others fixed."
+        )
     if any(layer.theory.mean_square is not None for layer in found.layers):
         words.append("theory: infinite width.")
     by_lanczos = [layer for layer in found.layers if layer.lanczos is not None]

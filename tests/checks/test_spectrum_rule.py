@@ -46,11 +46,31 @@ def test_the_networks_are_those_of_the_run():
 def test_why_it_is_not_judged():
     assert obstacle_of(case("relu", 4), "SN204").why.startswith("no bound is given")
     assert RULES["SN204"](case("relu", 4, bounds={"singular_max": 1.0})) is None  # only thought of
-    form = {"input": {"channels": 6}, "layers": [{"kind": "batch_norm"}]}
-    found = snstat.check(Network.read(form), batch=4, trials=2, singular_max=0.1)
-    assert found.passed
+    found = snstat.check(Network.read(NORMED), batch=1, trials=2, singular_max=0.1)
     (note,) = [note for note in found.notes if "SN204" in note]
-    assert "samples do not depend on each other" in note
+    assert "one sample alone has no variance over the batch" in note
+
+
+NORMED = {
+    "input": {"channels": 6},
+    "layers": [{"kind": "dense", "width": 5}, {"kind": "batch_norm"}],
+}
+
+
+def test_samples_that_depend_on_each_other_are_those_of_the_run():
+    """A batch as large as that of the run, and the same numbers."""
+    network, options = Network.read(NORMED), {"batch": 4, "trials": 2, "seed": 3}
+    found = snstat.spectrum(network, layers=2, dtype="float32", **options).layers[0]
+    keys = options | {"select": ["SN204"]}
+    (finding,) = snstat.check(network, singular_max=1e-3, **keys).findings
+    assert finding.value == pytest.approx(found.singular_values[:, 0].mean(), rel=1e-6)
+    other = snstat.spectrum(network, layers=2, dtype="float32", **options | {"batch": 5}).layers[0]
+    assert other.singular_values[:, 0].mean() != pytest.approx(finding.value, rel=1e-3)
+    # In eval mode the run's batch does not matter.
+    (finding,) = snstat.check(network, singular_max=1e-3, train=False, **keys).findings
+    alone = snstat.spectrum(network, layers=2, dtype="float32", train=False, trials=2, seed=3)
+    expected = alone.layers[0].singular_values[:, 0].mean()
+    assert finding.value == pytest.approx(expected, rel=1e-6)
 
 
 def test_beyond_4096_units_a_share_is_judged_by_its_bounds(monkeypatch):

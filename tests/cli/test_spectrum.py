@@ -14,7 +14,9 @@ from jsonschema import Draft202012Validator
 
 import snstat
 from snstat.cli import run
-from snstat.errors import InvalidValueError, LayerError
+from snstat.engine.general.sampler import General, Walk
+from snstat.errors import InvalidValueError
+from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.spectrum_plan import SpectrumPlan
 from snstat.experiment.spectrum_settings import usual_depths
 from snstat.files.schema import schema
@@ -215,7 +217,8 @@ def test_layers_of_a_file_are_chosen_by_name(capsys, file):
         (["--layers", "1-65", "-d", "99", "-w", "4"], "1 to 64 numbers of layers"),
         (["--near-zero", "0"], "from 1e-12 to 1"),
         (["--trials", "0"], "from 1"),
-        (["--batch", "4"], "--batch"),
+        (["--batch", "4", *SMALL], "--batch is 4, but must be 1, or left out, where no sample"),
+        (["--batch", "0"], "from 1"),
         (["-w", "5000", "-d", "1", "--method", "exact"], "at most 4,096 units"),
         (["-w", "5000", "-d", "1", "--dtype", "float32"], "choose other --layers"),
         (
@@ -320,15 +323,99 @@ def test_theory_of_a_jacobian_by_a_layer_is_that_of_the_gradient_there():
     assert abs(measure.estimate - 1.0) < 4.5 * measure.stderr
 
 
-def test_samples_that_depend_on_each_other_are_refused(capsys, file):
-    code, out, err = call(capsys, file)
+def by_differences(network, trial, batch, step=1e-6):
+    """Return the singular values of the first sample's Jacobian, by numpy from central differences
+    of the layers' own values."""
+    inputs = DrawnInputs("normal", network.input.units, batch, 0.0, 1.0)
+    sampler = General(network, inputs, trial + 1, 0, "float64", train=True)
+    x = sampler.first(trial)
+
+    def last(move):
+        moved = x.copy()
+        moved[:, 0] += move
+        walk = Walk(sampler, trial, {0: moved})
+        for _ in range(network.depth):
+            walk.step()
+        return walk.values[network.depth][:, 0]
+
+    columns = [(last(move) - last(-move)) / (2.0 * step) for move in step * np.eye(len(x))]
+    return np.linalg.svd(np.array(columns).T, compute_uv=False)
+
+
+@pytest.mark.parametrize("method", ["exact", "lanczos"])
+def test_samples_that_depend_on_each_other_are_drawn_as_a_batch(file, monkeypatch, method):
+    """The Lanczos method finds the same values in so many products as there are."""
+    if method == "lanczos":
+        monkeypatch.setattr("snstat.engine.general.lanczos.STARTS", 3)
+    options = {"batch": 4, "trials": 2, "layers": 4, "method": method, "steps": 3}
+    found = snstat.spectrum(file, **options)
+    assert found.simulation.batch == 4
+    (layer,) = found.layers
+    assert (layer.lanczos is None) == (method == "exact")
+    assert layer.theory == SpectrumTheory()
+    for trial, own in enumerate(layer.singular_values):
+        expected = by_differences(Network.load(file), trial, 4)
+        # Three steps find the largest to within its bound; differences are off by 1e-16/1e-6.
+        error = 1e-8 if layer.lanczos is None else layer.lanczos.errors[trial][0] + 1e-7
+        count = len(own) if layer.lanczos is None else 1
+        np.testing.assert_allclose(own[:count], expected[:count], atol=error * expected[0])
+
+
+def test_how_many_samples_there_are_is_told(capsys, file, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = "Samples depend on each other: Jacobians are of the first of 5 by itself, the others"
+    code, out, err = call(capsys, file, "-b", "5", "-t", "2")
+    assert (code, err) == (0, "")
+    assert "2 trials × batch 5" in out
+    assert words in out
+    assert words in call(capsys, file, "-b", "5", "-t", "2", "-f", "markdown")[1]
+    (entry,) = document(capsys, file, "-t", "1")["runs"]
+    assert entry["simulation"]["batch"] == 64
+    assert entry["theory"]["mean_square"] == [None, None]
+    # Layers before have a Jacobian of one sample, and so has eval mode.
+    (entry,) = document(capsys, file, "-t", "1", "--layers", "1")["runs"]
+    assert entry["simulation"]["batch"] == 1
+    _, out, _ = call(capsys, file, "--eval", "-t", "1")
+    assert "batch 1 " in out
+    assert "depend" not in out
+
+
+def test_a_batch_that_no_network_takes_is_refused(capsys, file):
+    """One of several that takes it is enough."""
+    words = "--batch is 3, but must be 1, or left out"
+    for arguments in ([*SMALL], [file, "--eval"], [file, "--layers", "1"]):
+        code, _, err = call(capsys, *arguments, "--batch", "3")
+        assert code == 2
+        assert words in err
+    text = (
+        Path(file).read_text().replace('kind = "batch_norm"', 'kind = "batch_norm"\nwhen = "=on"')
+    )
+    head = "input = { channels = 12 }\n\n[parameters]\non = 1\n"
+    Path(file).write_text(text.replace("\ninput = { channels = 12 }\n", head))
+    runs = document(capsys, file, "--batch", "3", "--set", "on=0,1", "-t", "1")["runs"]
+    assert [entry["simulation"]["batch"] for entry in runs] == [1, 3]
+    with pytest.raises(InvalidValueError, match="batch is 3, but must be 1, or left out"):
+        snstat.spectrum("relu", 2, 4, batch=3)
+
+
+def test_one_sample_has_no_variance_over_the_batch(capsys, file, tmp_path):
+    """But over positions."""
+    code, out, err = call(capsys, file, "--batch", "1")
     assert (code, out) == (2, "")
-    assert "layer 1: layer is 'batch_norm'" in err
-    assert "eval mode (--eval)" in err
-    with pytest.raises(LayerError, match=r"batch_norm.*take eval mode \(train=False\)"):
-        snstat.spectrum(file)
-    # Layers before it have a Jacobian of one sample.
-    assert snstat.spectrum(file, layers=1, trials=1).layers[0].name == "in"
+    assert err.count("\n") == 1
+    assert "layer 1: --batch is 1, but must be at least 2: one sample alone has no variance" in err
+    path = tmp_path / "grid.toml"
+    path.write_text("input = { channels = 2, grid = [5] }\nlayers = [{ kind = 'batch_norm' }]\n")
+    (entry,) = document(capsys, str(path), "--batch", "1", "-t", "1")["runs"]
+    # Of five positions of a channel, what moves its mean and its size is lost.
+    assert np.sum(np.array(entry["singular_values"]) > 1e-3) == 2 * (5 - 2)
+
+
+def test_all_samples_of_a_file_are_the_batch(file, tmp_path):
+    path = tmp_path / "data.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(6, 12)))
+    found = snstat.spectrum(file, inputs=str(path), trials=1)
+    assert (found.simulation.batch, found.simulation.inputs) == (6, str(path))
 
 
 def test_arguments_of_python_are_validated():

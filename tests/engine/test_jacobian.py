@@ -11,14 +11,16 @@ import pytest
 from snstat.engine.general import jacobian
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.jacobian import jacobians, singular_values
-from snstat.engine.general.repeated import MOST_COLUMNS, Repeated, columns_for
+from snstat.engine.general.repeated import MOST_COLUMNS, Repeated, copies_for
 from snstat.engine.general.sampler import General, Walk
 from snstat.engine.general.single import require_single
 from snstat.errors import LayerError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.add import Add
 from snstat.layers.attention import Attention
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
+from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Pass
 from snstat.layers.dropout import Dropout
@@ -39,14 +41,16 @@ MIXING = {"batch_norm"}
 OF_KINDS = [(name, grid) for name in KINDS if name not in TOKENS for grid in grids_of(name)]
 
 
-def inputs_of(network):
-    return DrawnInputs("normal", network.input.units, 1, 0.1, 1.0)
+def inputs_of(network, batch=1):
+    return DrawnInputs("normal", network.input.units, batch, 0.1, 1.0)
 
 
-def sampler_of(network, *, columns=64, whole=True, dtype="float64", train=True, trials=2, source=0):
+def sampler_of(
+    network, *, copies=64, whole=True, dtype="float64", train=True, trials=2, source=0, batch=1
+):
     return Repeated(
-        network, inputs_of(network), trials, SEED, dtype,
-        train=train, depth=network.depth, columns=columns, whole=whole, source=source,
+        network, inputs_of(network, batch), trials, SEED, dtype,
+        train=train, depth=network.depth, copies=copies, whole=whole, source=source,
     )  # fmt: skip
 
 
@@ -70,9 +74,10 @@ class Moved(General):
         return self.x
 
 
-def by_differences(network, trial=1, step=1e-6):
-    """Return the Jacobian by central differences of an ordinary run of one sample."""
-    sampler = Moved(network, inputs_of(network), 2, SEED, "float64", train=True)
+def by_differences(network, trial=1, step=1e-6, batch=1):
+    """Return the Jacobian of the first sample by itself, by central differences of ordinary runs of
+    a batch."""
+    sampler = Moved(network, inputs_of(network, batch), 2, SEED, "float64", train=True)
     start = General.first(sampler, trial)
 
     def last(x):
@@ -80,28 +85,88 @@ def by_differences(network, trial=1, step=1e-6):
         walk = Walk(sampler, trial, {0: x})
         for _ in range(network.depth):
             walk.step()
-        return walk.values[network.depth].ravel().copy()
+        return walk.values[network.depth][:, 0].ravel().copy()
 
     columns = []
-    for unit in range(start.size):
-        move = np.zeros(start.size)
+    for unit in range(start[:, 0].size):
+        move = np.zeros(start[:, 0].size)
         move[unit] = step
-        move = move.reshape(start.shape)
-        columns.append((last(start + move) - last(start - move)) / (2.0 * step))
+        moves = np.zeros(start.shape)
+        moves[:, 0] = move.reshape(start[:, 0].shape)
+        columns.append((last(start + moves) - last(start - moves)) / (2.0 * step))
     return np.array(columns).T
 
 
 @pytest.mark.parametrize(("name", "grid"), OF_KINDS)
 def test_the_jacobian_of_a_kind_is_that_of_differences(name, grid):
     """Rounding of a difference is 1e-16/1e-6; kinks are further away than 1e-6 for this seed. Few
-    columns, and segments that are sampled again, give the same."""
+    copies, and segments that are sampled again, give the same."""
     network = Network(input_of(name, grid), fed(name))
     if name in MIXING:
         network = Network(network.input, network.block.evaluated())
     expected = by_differences(network)
-    for columns, whole in ((64, True), (3, True), (7, False)):
-        found = at_the_end(network, columns=columns, whole=whole)
+    for copies, whole in ((64, True), (3, True), (7, False)):
+        found = at_the_end(network, copies=copies, whole=whole)
         np.testing.assert_allclose(found, expected, atol=1e-8 * max(1.0, np.abs(expected).max()))
+
+
+def normed(name, grid):
+    """Return a kind between batch norms, so that samples depend on each other on its both sides."""
+    parts = Entry(BatchNorm()), Entry(fed(name)), Entry(BatchNorm())
+    return Network(input_of(name, grid), Block(parts))
+
+
+@pytest.mark.parametrize(("name", "grid"), OF_KINDS)
+def test_the_jacobian_of_one_sample_of_a_batch_is_that_of_differences(name, grid):
+    """The others stay where they are. The third derivative of two norms of three samples adds up to
+    1e3 times 1e-12 to the error of a difference."""
+    network = normed(name, grid)
+    expected = by_differences(network, batch=3)
+    for copies, whole in ((64, True), (3, True), (7, False)):
+        found = at_the_end(network, copies=copies, whole=whole, batch=3)
+        np.testing.assert_allclose(found, expected, atol=1e-8 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_a_convolution_before_a_batch_norm_of_few_samples(batch):
+    """Of all positions: one sample has a variance as well."""
+    parts = (
+        Entry(Conv(channels=3, kernel=3, activation="tanh")),
+        Entry(BatchNorm()),
+        Entry(Conv(channels=2, kernel=2)),
+    )
+    network = Network(Shape(2, (4, 3)), Block(parts))
+    found = at_the_end(network, batch=batch, copies=5)
+    expected = by_differences(network, batch=batch)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_a_batch_norm_of_few_samples_has_the_jacobian_of_its_formula():
+    """Numpy differentiates (x − m)/s: δ_ij times (1 − 1/B − y²/B)/s, of the first sample alone. Of
+    two samples it is ε's alone."""
+    network, epsilon = Network(Shape(5), Block((Entry(BatchNorm()),))), 1e-5
+    for batch in (2, 3, 4):
+        x = sampler_of(network, batch=batch).one_batch(1)
+        s = np.sqrt(x.var(axis=1) + epsilon)
+        y = (x[:, 0] - x.mean(axis=1)) / s
+        expected = np.diag((1.0 - 1.0 / batch - y**2 / batch) / s)
+        found = at_the_end(network, batch=batch)
+        # 1 − 1/B − y²/B loses all but ε of its digits of two samples.
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14 / s.min())
+
+
+def test_a_batch_draws_the_masks_of_a_run():
+    """Dropout of a run of four samples, in all copies of them."""
+    network = Network(Shape(40), Block((Entry(Dropout(0.5)), Entry(BatchNorm()))))
+    found = at_the_end(network, batch=4, copies=3)
+    np.testing.assert_allclose(found, by_differences(network, batch=4), atol=1e-8)
+    assert 0 < np.count_nonzero(found) < 40
+
+
+def test_without_layers_that_mix_samples_a_batch_changes_nothing_but_the_input():
+    network = Network(Shape(6), Block((Entry(Dense(5)), Entry(Dense(4)))))
+    np.testing.assert_allclose(at_the_end(network, batch=3, copies=2), at_the_end(network))
 
 
 @pytest.mark.parametrize("init", [name for name in INITIALISERS if name != "torch_default"])
@@ -124,7 +189,7 @@ def test_the_singular_values_of_a_stack_are_those_of_the_product_of_its_matrices
 def test_several_layers_are_pulled_back_from_at_once():
     network = Network(Shape(6), Block((Entry(Dense(8, "gelu")), Entry(Dense(4)), Entry(Dense(7)))))
     shapes = [Shape(8), Shape(7)]
-    found = jacobians(sampler_of(network, columns=3), 0, [1, 3], shapes)
+    found = jacobians(sampler_of(network, copies=3), 0, [1, 3], shapes)
     first = Network(Shape(6), Block(network.block.entries[:1]))
     np.testing.assert_allclose(found[0].values, at_the_end(first, trial=0), rtol=1e-13)
     np.testing.assert_allclose(found[1].values, at_the_end(network, trial=0), rtol=1e-13)
@@ -175,7 +240,7 @@ def test_scales_beyond_the_dtype_are_carried_as_logarithms(dtype, factor):
     """Sixty layers change gradients by 1e±180; the product with its inverse is that of none."""
     shrinking = tuple(Entry(Scale(factor)) for _ in range(60))
     network = Network(Shape(3), Block(shrinking))
-    sampler = sampler_of(network, dtype=dtype, columns=2)
+    sampler = sampler_of(network, dtype=dtype, copies=2)
     (found,) = jacobians(sampler, 0, [60], [Shape(3)])
     # Each factor is rounded to the dtype once, and logarithms of 400 lose three digits.
     tolerance = 60 * float(np.finfo(dtype).eps) + 1e-12
@@ -223,16 +288,27 @@ def single(network, *, train=True):
 
 
 @pytest.mark.parametrize(("name", "grid"), OF_KINDS)
-def test_a_kind_that_mixes_samples_is_refused_by_name(name, grid):
+def test_a_kind_says_whether_it_mixes_samples(name, grid):
     shape = input_of(name, grid)
     first = Entry(Dense(shape.channels, "tanh"), name="first")
     network = Network(shape, Block((first, *fed(name).entries)))
-    if name not in MIXING:
-        single(network)
-        return
-    with pytest.raises(LayerError, match="layer 1: layer is 'batch_norm'"):
-        single(network)
-    single(network, train=False)
+    single(network)
+    assert any(row.layer.mixes for row in network.rows()) == (name in MIXING)
+
+
+class Quiet(BatchNorm):
+    """A batch norm that does not say that it mixes samples."""
+
+    mixes = False
+
+
+def test_a_kind_that_mixes_samples_and_does_not_say_so_is_refused_by_name():
+    first = Entry(Dense(5, "tanh"), name="first")
+    for others in ((), (Entry(BatchNorm()),)):
+        network = Network(Shape(5), Block((first, *others, Entry(Quiet()))))
+        with pytest.raises(LayerError, match=r"layer \d: layer is 'batch_norm'.*eval mode"):
+            single(network)
+        single(network, train=False)
 
 
 class Noisy(Untold):
@@ -245,12 +321,13 @@ class Noisy(Untold):
 
     def sample(self, inputs, draw):
         noise = draw.uniform(inputs[0].shape)
-        return Pass(inputs[0] + noise, lambda slope: (slope,))
+        return Pass(inputs[0] * noise, lambda slope: (slope * noise,))
 
 
 def test_a_kind_whose_draws_differ_between_samples_is_refused():
-    with pytest.raises(LayerError, match="draws the same numbers for all samples"):
-        single(Network(Shape(5), Block((Entry(Noisy()),))))
+    for others in ((), (Entry(BatchNorm()),)):
+        with pytest.raises(LayerError, match="draws the same numbers for all samples"):
+            single(Network(Shape(5), Block((*others, Entry(Noisy())))))
 
 
 def test_a_network_that_is_not_finite_is_not_said_to_mix():
@@ -260,18 +337,33 @@ def test_a_network_that_is_not_finite_is_not_said_to_mix():
 
 def test_columns_are_as_many_as_fit():
     network = Network(Shape(64), Block((Entry(Dense(64, "relu")),), 4))
-    columns, whole, needed = columns_for(network, 4, 64, "float64", 1)
-    assert (columns, whole) == (64, True)
+    copies, whole, needed = copies_for(network, 4, 64, "float64", 1)
+    assert (copies, whole) == (64, True)
     # What is kept of four layers, and what a layer needs meanwhile.
     kept = sum(row.layer.kept * 64 for row in network.rows())
     assert needed == 64 * 8 * (kept + 10 * 64)
-    assert columns_for(network, 4, 10**6, "float64", 1)[0] == MOST_COLUMNS
+    assert copies_for(network, 4, 10**6, "float64", 1)[0] == MOST_COLUMNS
     # Attention keeps how much every token reads of every other, which is more than its output.
     tokens = Shape(8, (32,))
-    reads = columns_for(Network(tokens, Attention(heads=4)), 1, 8 * 32, "float64", 1)[2]
+    reads = copies_for(Network(tokens, Attention(heads=4)), 1, 8 * 32, "float64", 1)[2]
     assert reads > 8 * 8 * 32 * (4 * 32 * 32)
     deep = Network(Shape(64), Block((Entry(Dense(64, "relu")),), 100_000))
-    columns, whole, needed = columns_for(deep, 100_000, 64, "float64", 2)
-    assert (columns, whole) == (64, False)
+    copies, whole, needed = copies_for(deep, 100_000, 64, "float64", 2)
+    assert (copies, whole) == (64, False)
     # Segments of √depth: at most three times as much as 100,000/316 layers, for each trial.
     assert needed < 2 * 64 * 8 * (3 * 64 * layer_of("dense").kept * 320 + 10 * 64)
+
+
+def test_copies_of_a_batch_are_as_many_as_fit():
+    """512 columns at once, and 64 where memory is short; they need what their columns need."""
+    network = Network(Shape(64), Block((Entry(Dense(64, "relu")), Entry(BatchNorm())), 4))
+    one = copies_for(network, 8, 512, "float64", 1)
+    for batch, copies in ((8, 64), (100, 5), (512, 1)):
+        found = copies_for(network, 8, 512, "float64", 1, batch=batch)
+        assert found[:2] == (copies, True)
+        assert found[2] == one[2] * batch * copies / 512
+    assert copies_for(network, 8, 512, "float64", 1, batch=10_000)[0] == 1
+    # A block of starts goes together.
+    assert copies_for(network, 8, 16, "float64", 1, batch=10_000, least=16)[0] == 16
+    deep = Network(Shape(64), Block((Entry(Dense(64, "relu")),), 100_000))
+    assert copies_for(deep, 100_000, 64, "float64", 1, batch=8)[:2] == (64, False)

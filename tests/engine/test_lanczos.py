@@ -14,7 +14,9 @@ from snstat.engine.general.repeated import Repeated
 from snstat.engine.general.tangents import Tangents
 from snstat.layers.activation import Activation
 from snstat.layers.add import Add
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
+from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.multiply import Multiply
@@ -22,7 +24,15 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.results import Lanczos
-from tests.engine.test_jacobian import MIXING, OF_KINDS, SEED, at_the_end, inputs_of, shape_of
+from tests.engine.test_jacobian import (
+    MIXING,
+    OF_KINDS,
+    SEED,
+    at_the_end,
+    inputs_of,
+    normed,
+    shape_of,
+)
 from tests.layers.kinds import fed
 from tests.layers.kinds import shape_of as input_of
 
@@ -67,14 +77,28 @@ def starts_of(matrix):
     return values, (left.T @ block) ** 2  # (values, starts)
 
 
-def products_of(network, *, whole=True, columns=4, trial=1, source=0):
-    options = {"train": True, "depth": network.depth, "columns": columns, "whole": whole}
+def products_of(network, *, whole=True, copies=4, trial=1, source=0, batch=1):
+    options = {"train": True, "depth": network.depth, "copies": copies, "whole": whole}
     options["source"] = source
     made = [
-        kind(network, inputs_of(network), 2, SEED, "float64", **options)
+        kind(network, inputs_of(network, batch), 2, SEED, "float64", **options)
         for kind in (Repeated, Tangents)
     ]
     return Products(*made, trial, shape_of(network))
+
+
+def require_products(network, *, allowed, **options):
+    """Compare products from both sides with the Jacobian."""
+    jacobian, random = at_the_end(network, **options), np.random.default_rng(0)
+    for whole in (True, False):
+        products = products_of(network, whole=whole, **options)
+        left, right = (random.normal(size=(4, units)) for units in jacobian.shape)
+        size = np.abs(jacobian).max() or 1.0
+        found = products.pulled(left)  # which sets the scale
+        scale = math.exp(0.5 * products.log)
+        np.testing.assert_allclose(scale * found, left @ jacobian, atol=1e-13 * size)
+        found = scale * products.pushed(right)
+        np.testing.assert_allclose(found, right @ jacobian.T, atol=allowed * size)
 
 
 @pytest.mark.parametrize(("name", "grid"), OF_KINDS)
@@ -84,16 +108,23 @@ def test_products_from_both_sides_are_those_of_the_jacobian(name, grid):
     network = Network(input_of(name, grid), fed(name))
     if name in MIXING:
         network = Network(network.input, network.block.evaluated())
-    jacobian, random = at_the_end(network), np.random.default_rng(0)
-    for whole in (True, False):
-        products = products_of(network, whole=whole)
-        left, right = (random.normal(size=(4, units)) for units in jacobian.shape)
-        size = np.abs(jacobian).max() or 1.0
-        found = products.pulled(left)  # which sets the scale
-        scale = math.exp(0.5 * products.log)
-        np.testing.assert_allclose(scale * found, left @ jacobian, atol=1e-13 * size)
-        found = scale * products.pushed(right)
-        np.testing.assert_allclose(found, right @ jacobian.T, atol=3e-7 * size)
+    require_products(network, allowed=3e-7)
+
+
+@pytest.mark.parametrize(("name", "grid"), OF_KINDS)
+def test_products_of_one_sample_of_a_batch_are_those_of_its_jacobian(name, grid):
+    """As above; the norms around the kind are two operations more."""
+    require_products(normed(name, grid), allowed=3e-7, batch=3)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_products_of_few_samples_of_a_convolution(batch):
+    parts = (
+        Entry(Conv(channels=3, kernel=3, activation="relu")),
+        Entry(BatchNorm()),
+        Entry(Conv(channels=2, kernel=2)),
+    )
+    require_products(Network(Shape(2, (4, 3)), Block(parts)), allowed=3e-7, batch=batch)
 
 
 # A residual around the layer that the Jacobian is by, a second input, and a sum of both.
@@ -112,7 +143,7 @@ def test_products_with_the_jacobian_by_a_layer(source):
     """What does not depend on it stays as it is."""
     network = Network(Shape(4), Block(PARTS))
     jacobian = at_the_end(network, source=source)
-    products = products_of(network, columns=6, source=source)
+    products = products_of(network, copies=6, source=source)
     pulled = products.pulled(np.eye(6))
     scale = math.exp(0.5 * products.log)
     size = np.abs(jacobian).max()
@@ -133,14 +164,14 @@ def test_a_kink_beside_the_sample_has_the_slope_that_the_way_back_takes():
     entries = (Entry(Dense(6)), Entry(Activation((sign, through))))
     network = Network(Shape(6), Block(entries))
     jacobian = at_the_end(network)
-    products = products_of(network, columns=6)
+    products = products_of(network, copies=6)
     scale = math.exp(0.5 * products.log) if products.pulled(np.eye(6)) is not None else 1.0
     np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7)
 
 
 def test_scales_beyond_a_float_are_carried_as_logarithms():
     network = Network(Shape(3), Block(tuple(Entry(Scale(1e-3)) for _ in range(120))))
-    products = products_of(network, columns=3)
+    products = products_of(network, copies=3)
     found = ritz_values(products, (3, 3), 1, np.random.default_rng(0))
     assert 0.5 * products.log / math.log(10.0) < -300
     logs = np.log10(found.values) + 0.5 * products.log / math.log(10.0)

@@ -40,7 +40,7 @@ def test_the_jacobian_is_that_of_jacrev(name, train):
     inputs = DrawnInputs("normal", network.input.units, 1, 0.1, 1.2)
     sampler = Repeated(
         network, inputs, TRIAL + 1, SEED, "float64",
-        train=train, depth=network.depth, columns=16,
+        train=train, depth=network.depth, copies=16,
     )  # fmt: skip
     shape = network.block.shape([network.input])
     (found,) = jacobians(sampler, TRIAL, [network.depth], [shape])

@@ -1,7 +1,9 @@
 """The Jacobian of layers by an earlier one, exact: unit read-outs, pulled back through all layers.
 
-A pass forward of one sample that stands in many columns, and the way back of as many read-outs,
-give as many rows of the Jacobian. No kind has to know of it.
+A pass forward of one batch that stands there many times, and the way back of as many read-outs of
+its first sample, give as many rows of the Jacobian of that sample by its own input, the others
+fixed. Where samples do not depend on each other, the batch is one sample. No kind has to know of
+it.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ class Jacobian(NamedTuple):
 def jacobians(
     sampler: Repeated, number: int, layers: Sequence[int], shapes: Sequence[Shape]
 ) -> list[Jacobian] | None:
-    """Return ∂(layer)/∂(source of the sampler) of a trial for `layers`, ascending, which come after
-    that and have these `shapes`; None after a stop.
+    """Return ∂(layer)/∂(source of the sampler) of the first sample of a trial, by itself, for
+    `layers`, ascending, which come after that and have these `shapes`; None after a stop.
 
     Rows and columns are units: channels first, then positions, as in C.
     """
     blocks: list[list[Slope]] = [[] for _ in layers]
     most = max(shape.units for shape in shapes)
-    for begin in range(0, most, sampler.columns):
+    for begin in range(0, most, sampler.copies):
         starts = {
             layer: _units(shape, begin, sampler)
             for layer, shape in zip(layers, shapes, strict=True)
@@ -50,23 +52,28 @@ def jacobians(
             return None
         for place, layer in enumerate(layers):
             if layer in found:
-                count = min(sampler.columns, shapes[place].units - begin)
-                blocks[place].append(as_rows(found[layer], count))
+                count = min(sampler.copies, shapes[place].units - begin)
+                blocks[place].append(as_rows(found[layer], count, sampler.batch))
     return [_joined(own) for own in blocks]
 
 
 def _units(shape: Shape, begin: int, sampler: Repeated) -> Values:
-    """Return one unit of a layer after the other from number `begin` on, each in its column."""
-    count = min(sampler.columns, shape.units - begin)
-    h = np.zeros((shape.units, sampler.columns), sampler.dtype)
-    h[begin + np.arange(count), np.arange(count)] = 1.0
-    return in_columns(h.T, shape)
+    """Return one unit of a layer after the other from number `begin` on, each in its copy."""
+    rows = np.zeros((sampler.copies, shape.units), sampler.dtype)
+    own = np.arange(min(sampler.copies, shape.units - begin))
+    rows[own, begin + own] = 1.0
+    return in_columns(rows, shape, sampler.batch)
 
 
-def in_columns(rows: Values, shape: Shape) -> Values:
-    """Return rows of units (count, units) as columns (channels, count, *grid)."""
-    whole = rows.reshape(len(rows), shape.channels, *shape.grid)
-    return np.ascontiguousarray(np.moveaxis(whole, 0, 1))
+def in_columns(rows: Values, shape: Shape, batch: int) -> Values:
+    """Return rows of units (count, units) as columns of the first sample of each copy of a `batch`,
+    (channels, count · batch, *grid), those of the others 0."""
+    whole = np.moveaxis(rows.reshape(len(rows), shape.channels, *shape.grid), 0, 1)
+    if batch == 1:
+        return np.ascontiguousarray(whole)
+    found = np.zeros((shape.channels, len(rows) * batch, *shape.grid), rows.dtype)
+    found[:, ::batch] = whole
+    return found
 
 
 def pulled_back(
@@ -76,7 +83,7 @@ def pulled_back(
     None after a stop. What the way back needs comes by `segments` of layers, which this empties."""
     ways = {layer: {layer: Slope(values, 0.0)} for layer, values in starts.items()}
     shape, source = sampler.before, sampler.source
-    zero = np.zeros((shape.channels, sampler.columns, *shape.grid), sampler.dtype)
+    zero = np.zeros((shape.channels, sampler.copies * sampler.batch, *shape.grid), sampler.dtype)
     with quiet():
         for links in segments:
             while links:
@@ -109,9 +116,10 @@ def _step(sampler: Repeated, link: Link, slopes: dict[int, Slope]) -> None:
         slopes[source] = slopes[source].joined(part) if source in slopes else part
 
 
-def as_rows(slope: Slope, count: int) -> Slope:
-    """Return the first `count` columns as rows, (count, units), in float64."""
-    rows = np.moveaxis(slope.values[:, :count], 1, 0).reshape(count, -1)
+def as_rows(slope: Slope, count: int, batch: int) -> Slope:
+    """Return what the first sample has in the first `count` copies of a `batch` as rows, (count,
+    units), in float64."""
+    rows = np.moveaxis(slope.values[:, : count * batch : batch], 1, 0).reshape(count, -1)
     return Slope(np.asarray(rows, np.float64), slope.log)
 
 

@@ -15,8 +15,9 @@ from snstat.results import FloatArray
 
 
 class Products:
-    """J of the last layer of `sampler`, of this `shape`, by its source in trial `number`, over
-    exp(`log`/2), by which the largest number of the first product is 1, at any depth.
+    """J of the last layer of `sampler`, of this `shape`, by its source in trial `number`, of the
+    first sample by itself, over exp(`log`/2), by which the largest number of the first product is
+    1, at any depth.
 
     `sampler` and `tangents` are of one network. After a stop products are zeros.
     """
@@ -32,13 +33,14 @@ class Products:
         """Return `rows` J of rows (count, units of the layer), (count, units of the source)."""
         layer = self.sampler.depth
         segments = self.sampler.links(self.number) if self._links is None else [[*self._links]]
-        start = Slope(in_columns(rows, self.after), 0.0)
+        start = Slope(in_columns(rows, self.after, self.sampler.batch), 0.0)
         found = pulled_back(self.sampler, segments, {layer: start.values})
         return self._scaled(None if found is None else found[layer], len(rows), self.before.units)
 
     def pushed(self, rows: FloatArray) -> FloatArray:
         """Return `rows` Jᵀ of rows (count, units of the source), (count, units of the layer)."""
-        found = pushed_forward(self.tangents, self.number, in_columns(rows, self.before))
+        changes = in_columns(rows, self.before, self.tangents.batch)
+        found = pushed_forward(self.tangents, self.number, changes)
         return self._scaled(found, len(rows), self.after.units)
 
     @property
@@ -49,7 +51,7 @@ class Products:
     def _scaled(self, slope: Slope | None, count: int, units: int) -> FloatArray:
         if slope is None:
             return np.zeros((count, units))
-        values, log = as_rows(slope, count)
+        values, log = as_rows(slope, count, self.sampler.batch)
         if self.log is None:
             size = float(np.abs(values).max())
             self.log = log + (2.0 * math.log(size) if 0.0 < size < math.inf else 0.0)

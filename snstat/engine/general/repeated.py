@@ -1,8 +1,8 @@
-"""The general sampler with one sample many times over: a column for each unit to read out."""
+"""The general sampler with one batch many times over: a copy of it for each unit to read out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.sampler import General, Link, Walk
+from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import quiet
-from snstat.layers.draw import Values
+from snstat.layers.draw import Pass, Values
+from snstat.layers.layer import Layer
 from snstat.network.network import Network
 
 # The most columns, from which a product with a matrix takes longer than to draw it, and the fewest
@@ -23,20 +25,32 @@ MOST_COLUMNS, FEW_COLUMNS = 512, 64
 BESIDE = 10
 
 
+def tiled(values: Values, copies: int) -> Values:
+    """Return `copies` of a batch (channels, batch, *grid), one after the other, as columns."""
+    return np.tile(values, (1, copies, *(1,) * (values.ndim - 2)))
+
+
 class RepeatedDraw(LayerDraw):
-    """Draws masks once for all columns. Weights are the same for all samples anyway."""
+    """Draws masks once for all copies of a `batch`. Weights are the same for all samples anyway."""
+
+    def __init__(self, workshop: Workshop, trial: int, number: int, batch: int) -> None:
+        super().__init__(workshop, trial, number)
+        self.batch = batch
 
     def kept(self, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Values:
-        """See Draw: the mask of one sample, which all columns have."""
+        """See Draw: the masks of one batch, which all copies have."""
         channels, count, *grid = shape
-        return np.repeat(super().kept((channels, 1, *grid), rate, dtype), count, axis=1)
+        own = super().kept((channels, self.batch, *grid), rate, dtype)
+        return tiled(own, count // self.batch)
 
 
 class Repeated(General):
-    """Layers 1 to `depth` of trials of one sample, which stands in all `columns`.
+    """Layers 1 to `depth` of trials of one `batch`, which stands there `copies` times: a column is
+    a sample, and samples of a copy are next to each other. Read-outs are of its first sample.
 
     Gradients are those of layer `source`, 0 for the input, whose shape is `before`. All weights are
-    drawn: without them columns that are equal have no gradients of their own.
+    drawn: without them columns that are equal have no gradients of their own. Layers in which a
+    sample depends on the rest of its batch are sampled, and pulled back through, copy by copy.
     """
 
     def __init__(
@@ -49,21 +63,51 @@ class Repeated(General):
         *,
         train: bool,
         depth: int,
-        columns: int,
+        copies: int,
         whole: bool = True,
         source: int = 0,
     ) -> None:
         super().__init__(network, inputs, trials, seed, dtype, train=train)
-        self.depth, self.columns, self.whole = depth, columns, whole
+        self.depth, self.copies, self.whole = depth, copies, whole
+        self.batch = inputs.batch
         self.source, self.before = source, network.shape_after(source)
 
     def first(self, number: int) -> Values:
         """Return the input of a trial, (channels, columns, *grid)."""
-        return np.repeat(super().first(number), self.columns, axis=1)
+        return tiled(self.one_batch(number), self.copies)
 
-    def draw(self, trial: int, number: int) -> LayerDraw:
+    def one_batch(self, number: int) -> Values:
+        """Return the input of a trial once, (channels, batch, *grid)."""
+        return super().first(number)
+
+    def draw(self, trial: int, number: int) -> RepeatedDraw:
         """See General."""
-        return RepeatedDraw(self.workshop, trial, number)
+        return RepeatedDraw(self.workshop, trial, number, self.batch)
+
+    def sampled(self, layer: Layer, given: Sequence[Values], draw: LayerDraw) -> Pass:
+        """See General."""
+        copies = given[0].shape[1] // self.batch
+        if copies == 1 or not (layer.mixes and draw.train):
+            return super().sampled(layer, given, draw)
+        passes = self.of_copies(layer, [self.by_copies(values) for values in given], draw)
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            slopes = zip(passes, self.by_copies(slope), strict=True)
+            parts = zip(*(own.pull(part) for own, part in slopes), strict=True)
+            return tuple(np.concatenate(part, axis=1) for part in parts)
+
+        return Pass(np.concatenate([own.values for own in passes], axis=1), pull)
+
+    def of_copies(
+        self, layer: Layer, given: Sequence[Sequence[Values]], draw: LayerDraw
+    ) -> list[Pass]:
+        """Return what a layer makes of each copy of what it is `given`. All are alike."""
+        return [layer.sample([values[0] for values in given], draw)] * len(given[0])
+
+    def by_copies(self, values: Values) -> list[Values]:
+        """Return columns (channels, columns, *grid) copy by copy."""
+        starts = range(0, values.shape[1], self.batch)
+        return [values[:, begin : begin + self.batch] for begin in starts]
 
     def links(self, number: int) -> Iterator[list[Link]]:
         """See General. Whatever is pulled back is kept, if it was found to fit in memory."""
@@ -79,12 +123,20 @@ class Repeated(General):
         yield found
 
 
-def columns_for(
-    network: Network, depth: int, units: int, dtype: str, running: int
+def copies_for(
+    network: Network,
+    depth: int,
+    units: int,
+    dtype: str,
+    running: int,
+    *,
+    batch: int = 1,
+    least: int = 1,
 ) -> tuple[int, bool, float]:
-    """Return how many columns to take at once for `units` read-outs, whether all layers are then
-    kept for the way back, and the bytes that this needs, of `running` trials together."""
-    size, kept, widest = np.dtype(dtype).itemsize, 0, network.input.units
+    """Return how many copies of a batch to take at once for `units` read-outs, `least` at least;
+    whether all layers are then kept for the way back; and the bytes that this needs, of `running`
+    trials together."""
+    size, kept, widest = batch * np.dtype(dtype).itemsize, 0, network.input.units
     gathered = 0
     for row in islice(network.rows(), depth):
         kept += row.layer.kept * row.after.units + row.layer.beside(row.before)
@@ -92,10 +144,10 @@ def columns_for(
         gathered = max(gathered, 2 * row.layer.gathered(row.before))
         widest = max(widest, row.after.units, *(shape.units for shape in row.before))
     fitting = int(HISTORY_BYTES / (running * (kept + gathered) * size))
-    columns = min(units, MOST_COLUMNS)
-    whole = fitting >= min(columns, FEW_COLUMNS)
+    copies = min(units, max(least, MOST_COLUMNS // batch))
+    whole = fitting >= min(copies, max(least, -(-FEW_COLUMNS // batch)))
     if whole:
-        columns = min(columns, fitting)
+        copies = min(copies, fitting)
     else:
         kept = 3 * kept // segment_length(depth)  # what starts a segment, and one of them
-    return columns, whole, float(running) * columns * size * (kept + gathered + BESIDE * widest)
+    return copies, whole, float(running) * copies * size * (kept + gathered + BESIDE * widest)

@@ -22,7 +22,7 @@ from snstat.engine.kernels import statistics
 from snstat.engine.sampler import Trials, quiet
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import InvalidValueError, LayerError
-from snstat.layers.draw import PullValues, Values
+from snstat.layers.draw import Pass, PullValues, Values
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
@@ -74,7 +74,7 @@ class Walk:
         given = [self.values[source] for source in place.sources]
         shapes = tuple(values.shape for values in given)
         try:
-            found = place.layer.sample(given, draw)
+            found = self.sampler.sampled(place.layer, given, draw)
             # Layers that compute in numpy may return more precise numbers.
             values = np.asarray(found.values, self.sampler.dtype)
             require_shape("values", values, self.sampler.promised(place.layer, shapes))
@@ -145,6 +145,10 @@ class General(Trials):
     def draw(self, trial: int, number: int) -> LayerDraw:
         """Return what a layer of a trial draws from."""
         return LayerDraw(self.workshop, trial, number)
+
+    def sampled(self, layer: Layer, given: Sequence[Values], draw: LayerDraw) -> Pass:
+        """Return what a layer makes of what it is `given`, and its pull-back."""
+        return layer.sample(given, draw)
 
     def promised(self, layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
         """Return the shape of the values that a layer says it makes of arrays of these `shapes`."""

@@ -1,9 +1,9 @@
-"""Whether a network computes each sample by itself, as the Jacobian of one sample needs."""
+"""Whether a network computes each sample by itself but where it says otherwise, and alike in all
+copies, as Jacobians of one sample need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,45 +16,48 @@ from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.draw import Values
 from snstat.network.network import Network
 
-# Columns of one sample may differ by rounding alone, relative to the largest value.
+# Copies of one sample may differ by rounding alone, relative to the largest value.
 ALIKE = 1e-3
+# Samples of a batch, and copies of it.
+PAIR, COPIES = 2, 2
 REMEDY = "take eval mode (--eval), where statistics of batches are off, or leave it out"
 
 
-class _Pair(Repeated):
-    """Two different samples: those of the first two trials."""
+class _Pairs(Repeated):
+    """Two copies of two different samples: the first ones of the first two trials."""
 
-    def first(self, number: int) -> Values:
-        return np.concatenate([General.first(self, n) for n in (number, number + 1)], axis=1)
+    def one_batch(self, number: int) -> Values:
+        """See Repeated."""
+        pair = [General.first(self, n)[:, :1] for n in (number, number + 1)]
+        return np.concatenate(pair, axis=1)
 
 
 def require_single(
     network: Network, inputs: Inputs, seed: int, dtype: str, *, train: bool, depth: int
 ) -> None:
     """Raise LayerError for the first of `depth` layers in which a sample depends on others of its
-    batch, or in which equal samples get different values.
+    batch without its kind's saying so, or in which equal batches get different values.
 
-    One small trial is sampled for it, and equal layers are looked at once. `inputs` have one
-    sample.
+    One small trial is sampled for it, and equal layers are looked at once.
     """
-    options: dict[str, Any] = {"train": train, "depth": depth, "columns": 2}
-    samplers = [kind(network, inputs, 1, seed, dtype, **options) for kind in (_Pair, Repeated)]
-    pair, same = (Walk(sampler, 0, {0: sampler.first(0)}) for sampler in samplers)
+    sampler = _Pairs(network, inputs, 1, seed, dtype, train=train, depth=depth, copies=COPIES)
+    sampler.batch = PAIR
+    walk = Walk(sampler, 0, {0: sampler.first(0)})
     random, seen = np.random.default_rng(0), set[tuple[int, tuple[tuple[int, ...], ...]]]()
     with quiet():
-        for place in samplers[0].order.since(1):
+        for place in sampler.order.since(1):
             if place.number > depth:
                 return
-            link, _ = pair.step()
-            same.step()
+            link, _ = walk.step()
             key = id(place.layer), link.shapes
             if key in seen:
                 continue
             seen.add(key)
+            values, words = walk.values[place.number], ""
             # Numbers of tokens have no gradients.
-            tokens = network.input.tokens and 0 in link.sources
-            words = "" if tokens else _mixes(samplers[0], link, pair.values[place.number], random)
-            words = words or _differs(same.values[place.number])
+            if not place.layer.mixes and not (network.input.tokens and 0 in link.sources):
+                words = _mixes(sampler, link, values, random)
+            words = words or _differs(values)
             if words:
                 error = InvalidValueError("layer", place.layer.kind, words, REMEDY)
                 raise LayerError.of(place.path, error)
@@ -69,12 +72,12 @@ def _mixes(sampler: General, link: Link, values: Values, random: np.random.Gener
     found: Sequence[Values] = parts(sampler, link, Slope(slope, 0.0))
     if not any(part[:, 1].any() for part in found):
         return ""
-    return "one whose samples do not depend on each other"
+    return "one whose samples do not depend on each other, or whose kind says that they do (mixes)"
 
 
 def _differs(values: Values) -> str:
-    """Return what is wrong if equal samples have become different ones."""
-    first, second = values[:, 0], values[:, 1]
+    """Return what is wrong if equal batches have become different ones."""
+    first, second = values[:, :PAIR], values[:, PAIR:]
     if not np.isfinite(values).all() or np.allclose(
         first, second, rtol=0.0, atol=ALIKE * float(np.abs(first).max(initial=0.0))
     ):

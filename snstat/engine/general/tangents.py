@@ -1,7 +1,7 @@
 """Changes of the input or of a layer, pushed forward: products with the Jacobian.
 
 Kinds know how gradients are pulled back, and not how changes go forward. Each layer is therefore
-fed with one sample, and with that sample moved a little along each change and against it. Half of
+fed with a batch, and with that batch moved a little along each change and against it. Half of
 the difference is what becomes of the change. Of whatever is linear this is exact but for rounding,
 and activations are made linear with their own derivative, as the way back takes them: no change is
 too large for a kink. What remains are norms, products and maxima within kinds, where the error is
@@ -18,11 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.activation import Activation
+from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.gradient import Slope, measured
-from snstat.engine.general.repeated import Repeated, RepeatedDraw
+from snstat.engine.general.repeated import Repeated, RepeatedDraw, tiled
 from snstat.engine.general.sampler import Walk
 from snstat.engine.sampler import quiet
 from snstat.layers.draw import Pass, Values
+from snstat.layers.layer import Layer
 
 # The change of a layer's input, relative to that input. Rounding of float64 is then 1e-8 of what
 # comes out, and second-order terms of a central difference are of that size squared.
@@ -30,35 +32,48 @@ STEP = 2.0**-25
 
 
 class Moving(NamedTuple):
-    """A layer's output (channels, 1, *grid), and its changes, one a column, None for none."""
+    """A layer's output (channels, batch, *grid), and its changes, one a copy of the batch, None for
+    none."""
 
     point: Values
     change: Slope | None
 
 
 class TangentDraw(RepeatedDraw):
-    """What a layer draws from whose columns are a sample, and that sample moved forth and back."""
+    """What a layer draws from whose copies are a batch, and that batch moved forth and back."""
 
     def activate(self, function: Activation, values: Values) -> Pass:
-        """See Draw: linear in the changes, with the derivative at the sample."""
-        found = super().activate(function, values[:, :1])
+        """See Draw: linear in the changes, with the derivative at the batch."""
+        found = super().activate(function, values[:, : self.batch])
         (slope,) = found.pull(np.ones_like(found.values))
-        return Pass(_moved(found.values, slope * _change(values)), found.pull)
+        change = _change(values, self.batch)
+        slopes = tiled(slope, change.shape[1] // self.batch)
+        return Pass(_moved(found.values, slopes * change), found.pull)
 
 
 class Tangents(Repeated):
-    """The same trials as those of `Repeated`, whose samples are moved."""
+    """The same trials as those of `Repeated`, whose batches are moved."""
 
     def draw(self, trial: int, number: int) -> TangentDraw:
         """See General."""
-        return TangentDraw(self.workshop, trial, number)
+        return TangentDraw(self.workshop, trial, number, self.batch)
+
+    def of_copies(
+        self, layer: Layer, given: Sequence[Sequence[Values]], draw: LayerDraw
+    ) -> list[Pass]:
+        """See Repeated: each copy is moved in another way, and all draw the same."""
+        return [
+            layer.sample(own, RepeatedDraw(self.workshop, draw.trial, draw.number, self.batch))
+            for own in zip(*given, strict=True)
+        ]
 
 
 def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | None:
-    """Return what the changes (channels, columns, *grid) of the sampler's source in a trial become
-    at the last of its layers, which comes after that; None after a stop. In float64."""
-    start, source = Slope(change, 0.0), sampler.source
-    moving = {0: Moving(sampler.first(number)[:, :1], start if source == 0 else None)}
+    """Return what the changes (channels, columns, *grid) of the sampler's source in a trial, one a
+    copy of the batch, become at the last of its layers, which comes after that; None after a stop.
+    In float64."""
+    start, source, batch = Slope(change, 0.0), sampler.source, sampler.batch
+    moving = {0: Moving(sampler.one_batch(number), start if source == 0 else None)}
     walk = Walk(sampler, number, {0: moving[0].point})
     with quiet():
         for place in islice(sampler.order.since(1), sampler.depth):
@@ -73,11 +88,11 @@ def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | No
             own = walk.values[place.number]
             after = start if place.number == source else None
             if moved:
-                parts = _change(own)
+                parts = _change(own, batch)
                 slope = Slope(parts / _of_columns(factors, parts), log)
                 after = measured(slope)[1] or slope
             moving = {kept: moving[kept] for kept in walk.values if kept in moving}
-            moving[place.number] = Moving(own[:, :1].copy(), after)
+            moving[place.number] = Moving(own[:, :batch].copy(), after)
     if sampler.stop[0]:
         return None
     # What the source does not reach does not change.
@@ -86,15 +101,20 @@ def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | No
 
 
 def _together(inputs: Sequence[Moving], columns: int) -> tuple[list[Values], Values, float]:
-    """Return the inputs of a layer, moved in so many `columns`; the factor by which each was moved;
-    and the logarithm of the scale of the changes, some of which there are."""
+    """Return the inputs of a layer, moved in so many `columns`; the factor by which each was moved,
+    one for all samples of a copy; and the logarithm of the scale of the changes, some of which
+    there are."""
     log = max(own.change.log for own in inputs if own.change is not None)
     changes = [_scaled(own, columns, log) for own in inputs]
-    sizes = np.zeros(columns)
+    batch = inputs[0].point.shape[1]
+    sizes = np.zeros(columns // batch)
     for own, change in zip(inputs, changes, strict=True):
-        size = _norms(own.point)[0] or 1.0
-        sizes = np.maximum(sizes, _norms(change) / size)
-    factors = STEP / np.where(sizes > 0, sizes, STEP)
+        size = _norms(own.point)
+        size[size == 0.0] = 1.0
+        shares = _norms(change).reshape(-1, batch) / size
+        # A sample moves by that much at most.
+        sizes = np.maximum(sizes, shares.max(axis=1))
+    factors = np.repeat(STEP / np.where(sizes > 0, sizes, STEP), batch)
     moved = []
     for own, change in zip(inputs, changes, strict=True):
         moved.append(_moved(own.point, _of_columns(factors, change) * change))
@@ -121,12 +141,13 @@ def _of_columns(factors: Values, values: Values) -> Values:
 
 
 def _moved(point: Values, change: Values) -> Values:
-    """Return a sample, and that sample moved forth and back by each change, as columns."""
-    return np.concatenate([point, point + change, point - change], axis=1)
+    """Return a batch, and that batch moved forth and back by each change, as copies."""
+    points = tiled(point, change.shape[1] // point.shape[1])
+    return np.concatenate([point, points + change, points - change], axis=1)
 
 
-def _change(values: Values) -> Values:
+def _change(values: Values, batch: int) -> Values:
     """Return the changes of what `_moved` has put together, or of what became of it."""
-    count = values.shape[1] // 2
-    found: Values = 0.5 * (values[:, 1 : 1 + count] - values[:, 1 + count :])
+    forth = (values.shape[1] - batch) // 2
+    found: Values = 0.5 * (values[:, batch : batch + forth] - values[:, batch + forth :])
     return found

@@ -69,7 +69,9 @@ def draw_spectrum(
         axes.set_xlim(low, high)
         axes.set_ylim(bottom=0.0)
         by = f" by the output of {source_words(spectrum)}" if spectrum.source else ""
-        axes.set_xlabel(f"log₁₀ of singular values of the Jacobian{by}")
+        batch = spectrum.simulation.batch
+        of = f" of one of {batch:,} samples" if batch > 1 else ""
+        axes.set_xlabel(f"log₁₀ of singular values of the Jacobian{of}{by}")
         axes.set_ylabel("density")
         axes.set_title(network_name(spectrum.subject), loc="left")
         _legend(figure, axes, layers, look)
