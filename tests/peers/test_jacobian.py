@@ -33,20 +33,32 @@ OF_KINDS = {
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("name", [*NETWORKS, *OF_KINDS])
 def test_the_jacobian_is_that_of_jacrev(name, train):
-    """Of the last layer, for one sample; batch norm of one sample is another network."""
+    """Of the last layer, for the first sample of a batch by itself. With batch norm there are four,
+    elsewhere one."""
     network = (NETWORKS | OF_KINDS)[name]
-    if train and "batch_norm" in str(network.form()):
-        pytest.skip("samples depend on each other")
-    inputs = DrawnInputs("normal", network.input.units, 1, 0.1, 1.2)
+    batch = 4 if train and "batch_norm" in str(network.form()) else 1
+    require_jacobian(network, batch, train=train)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_few_samples_of_a_convolution_and_batch_norm(batch):
+    require_jacobian((NETWORKS | OF_KINDS)["batch_norm (3, 2)"], batch, train=True)
+
+
+def require_jacobian(network, batch, *, train):
+    """Compare the Jacobian and its singular values with those of PyTorch and numpy."""
+    inputs = DrawnInputs("normal", network.input.units, batch, 0.1, 1.2)
     sampler = Repeated(
         network, inputs, TRIAL + 1, SEED, "float64",
         train=train, depth=network.depth, copies=16,
     )  # fmt: skip
     shape = network.block.shape([network.input])
     (found,) = jacobians(sampler, TRIAL, [network.depth], [shape])
-    twin = twin_of(network, 1, trial=TRIAL, seed=SEED, dtype="float64", train=train)
-    x = tensor(sampler.first(TRIAL)[:, :1])
-    whole = torch.func.jacrev(twin.body)(x)
+    twin = twin_of(network, batch, trial=TRIAL, seed=SEED, dtype="float64", train=train)
+    if train:  # no running averages, which are kept in place
+        torch.func.replace_all_batch_norm_modules_(twin)
+    x = tensor(sampler.one_batch(TRIAL))
+    whole = torch.func.jacrev(lambda own: twin.body(torch.cat([own, x[1:]]))[0])(x[:1])
     expected = whole.reshape(shape.units, network.input.units).detach().numpy()
     allowed = tolerance(network, "float64") * float(np.abs(expected).max())
     own = found.values * math.exp(0.5 * found.log)
