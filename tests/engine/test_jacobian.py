@@ -156,6 +156,38 @@ def test_a_batch_norm_of_few_samples_has_the_jacobian_of_its_formula():
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14 / s.min())
 
 
+# Batch norm before and behind the layer that the Jacobian is by.
+NORMED = (
+    *(Entry(Dense(5, "tanh")), Entry(BatchNorm())),
+    *(Entry(Dense(6, "relu")), Entry(BatchNorm()), Entry(Dense(4, "tanh"))),
+)
+
+
+@pytest.mark.parametrize("source", [1, 2, 3, 4])
+def test_the_jacobian_by_a_layer_between_batch_norms(source):
+    """Differences of runs that begin there, of the first of three samples."""
+    network = Network(Shape(5), Block(NORMED))
+    sampler = General(network, inputs_of(network, 3), 2, SEED, "float64", train=True)
+    walk = Walk(sampler, 1, {0: sampler.first(1)})
+    for _ in range(source):
+        walk.step()
+    start = walk.values[source]
+
+    def last(move):
+        moved = start.copy()
+        moved[:, 0] += move
+        walk = Walk(sampler, 1, {source: moved}, source + 1)
+        for _ in range(source, network.depth):
+            walk.step()
+        return walk.values[network.depth][:, 0]
+
+    moves = 1e-6 * np.eye(len(start))
+    expected = np.array([(last(move) - last(-move)) / 2e-6 for move in moves]).T
+    for copies, whole in ((8, True), (3, False)):
+        found = at_the_end(network, batch=3, source=source, copies=copies, whole=whole)
+        np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+
+
 def test_a_batch_draws_the_masks_of_a_run():
     """Dropout of a run of four samples, in all copies of them."""
     network = Network(Shape(40), Block((Entry(Dropout(0.5)), Entry(BatchNorm()))))

@@ -26,6 +26,7 @@ from snstat.network.network import Network
 from snstat.results import Lanczos
 from tests.engine.test_jacobian import (
     MIXING,
+    NORMED,
     OF_KINDS,
     SEED,
     at_the_end,
@@ -150,6 +151,23 @@ def test_products_with_the_jacobian_by_a_layer(source):
     assert size > 0
     np.testing.assert_allclose(scale * pulled, jacobian, atol=1e-12 * size)
     np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7 * size)
+
+
+@pytest.mark.parametrize("source", [0, 1, 2, 3, 4])
+def test_products_with_the_jacobian_by_a_layer_between_batch_norms(source):
+    """What is before that layer stays as it is."""
+    require_products(Network(Shape(5), Block(NORMED)), allowed=3e-7, batch=3, source=source)
+
+
+def test_a_sample_that_is_small_in_its_batch_moves_as_far_as_the_batch_is_wide(monkeypatch):
+    """By 3e-8 of its own size it would move by less than the norm's rounding of the others."""
+    one_batch = Repeated.one_batch
+
+    def with_small_sample(sampler, number):
+        return one_batch(sampler, number) * [1e-7, 1.0, 1.0]
+
+    monkeypatch.setattr(Repeated, "one_batch", with_small_sample)
+    require_products(Network(Shape(5), Block(NORMED[1:])), allowed=3e-7, batch=3)
 
 
 def test_a_kink_beside_the_sample_has_the_slope_that_the_way_back_takes():

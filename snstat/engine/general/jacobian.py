@@ -40,14 +40,14 @@ def jacobians(
     Rows and columns are units: channels first, then positions, as in C.
     """
     blocks: list[list[Slope]] = [[] for _ in layers]
-    most = max(shape.units for shape in shapes)
+    most, ways = max(shape.units for shape in shapes), sampler.ways(number)
     for begin in range(0, most, sampler.copies):
         starts = {
             layer: _units(shape, begin, sampler)
             for layer, shape in zip(layers, shapes, strict=True)
             if begin < shape.units
         }
-        found = pulled_back(sampler, sampler.links(number), starts)
+        found = pulled_back(sampler, ways(), starts)
         if found is None:
             return None
         for place, layer in enumerate(layers):
@@ -120,7 +120,8 @@ def as_rows(slope: Slope, count: int, batch: int) -> Slope:
     """Return what the first sample has in the first `count` copies of a `batch` as rows, (count,
     units), in float64."""
     rows = np.moveaxis(slope.values[:, : count * batch : batch], 1, 0).reshape(count, -1)
-    return Slope(np.asarray(rows, np.float64), slope.log)
+    # A copy: a view would hold what all samples have.
+    return Slope(np.array(rows, np.float64), slope.log)
 
 
 def _joined(blocks: Sequence[Slope]) -> Jacobian:

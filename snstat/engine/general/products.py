@@ -26,15 +26,13 @@ class Products:
         self.sampler, self.tangents, self.number, self.after = sampler, tangents, number, shape
         self.before = sampler.before
         self.log: float | None = None
-        # The way back is the same each time.
-        self._links = next(sampler.links(number), []) if sampler.whole else None
+        self._ways = sampler.ways(number)
 
     def pulled(self, rows: FloatArray) -> FloatArray:
         """Return `rows` J of rows (count, units of the layer), (count, units of the source)."""
         layer = self.sampler.depth
-        segments = self.sampler.links(self.number) if self._links is None else [[*self._links]]
         start = Slope(in_columns(rows, self.after, self.sampler.batch), 0.0)
-        found = pulled_back(self.sampler, segments, {layer: start.values})
+        found = pulled_back(self.sampler, self._ways(), {layer: start.values})
         return self._scaled(None if found is None else found[layer], len(rows), self.before.units)
 
     def pushed(self, rows: FloatArray) -> FloatArray:

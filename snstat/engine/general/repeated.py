@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -87,7 +87,7 @@ class Repeated(General):
     def sampled(self, layer: Layer, given: Sequence[Values], draw: LayerDraw) -> Pass:
         """See General."""
         copies = given[0].shape[1] // self.batch
-        if copies == 1 or not (layer.mixes and draw.train):
+        if copies == 1 or not self.mixed(layer):
             return super().sampled(layer, given, draw)
         passes = self.of_copies(layer, [self.by_copies(values) for values in given], draw)
 
@@ -97,6 +97,10 @@ class Repeated(General):
             return tuple(np.concatenate(part, axis=1) for part in parts)
 
         return Pass(np.concatenate([own.values for own in passes], axis=1), pull)
+
+    def mixed(self, layer: Layer) -> bool:
+        """Return whether samples depend on each other in a layer."""
+        return layer.mixes and self.workshop.train
 
     def of_copies(
         self, layer: Layer, given: Sequence[Sequence[Values]], draw: LayerDraw
@@ -121,6 +125,14 @@ class Repeated(General):
                     return
                 found.append(walk.step()[0])
         yield found
+
+    def ways(self, number: int) -> Callable[[], Iterable[list[Link]]]:
+        """Return a function that gives `links` of a trial each time, to be emptied. What fits in
+        memory is sampled once for all."""
+        if not self.whole:
+            return lambda: self.links(number)
+        kept = next(self.links(number), list[Link]())
+        return lambda: [[*kept]]
 
 
 def copies_for(

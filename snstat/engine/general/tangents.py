@@ -82,7 +82,8 @@ def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | No
             before = [moving[number] for number in place.sources]
             moved = any(own.change is not None for own in before)
             if moved:
-                given, factors, log = _together(before, change.shape[1])
+                mixed = sampler.mixed(place.layer)
+                given, factors, log = _together(before, change.shape[1], mixed=mixed)
                 walk.values |= dict(zip(place.sources, given, strict=True))
             walk.step()
             own = walk.values[place.number]
@@ -100,19 +101,22 @@ def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | No
     return found or Slope(np.zeros((len(point), change.shape[1], *point.shape[2:])), 0.0)
 
 
-def _together(inputs: Sequence[Moving], columns: int) -> tuple[list[Values], Values, float]:
+def _together(
+    inputs: Sequence[Moving], columns: int, *, mixed: bool
+) -> tuple[list[Values], Values, float]:
     """Return the inputs of a layer, moved in so many `columns`; the factor by which each was moved,
     one for all samples of a copy; and the logarithm of the scale of the changes, some of which
-    there are."""
+    there are. Changes are small beside each sample, or beside all together if they are `mixed`."""
     log = max(own.change.log for own in inputs if own.change is not None)
     changes = [_scaled(own, columns, log) for own in inputs]
     batch = inputs[0].point.shape[1]
     sizes = np.zeros(columns // batch)
     for own, change in zip(inputs, changes, strict=True):
         size = _norms(own.point)
+        if mixed:
+            size[:] = np.sqrt(np.mean(size**2))
         size[size == 0.0] = 1.0
         shares = _norms(change).reshape(-1, batch) / size
-        # A sample moves by that much at most.
         sizes = np.maximum(sizes, shares.max(axis=1))
     factors = np.repeat(STEP / np.where(sizes > 0, sizes, STEP), batch)
     moved = []
