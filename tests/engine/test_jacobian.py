@@ -196,6 +196,35 @@ def test_a_batch_draws_the_masks_of_a_run():
     assert 0 < np.count_nonzero(found) < 40
 
 
+class Masked(Untold):
+    """A kind that mixes samples, and draws: x minus its mean over the batch, some of it 0."""
+
+    kind = "masked"
+    mixes = True
+
+    def shape(self, inputs):
+        return inputs[0]
+
+    def sample(self, inputs, draw):
+        (x,) = inputs
+        mask = draw.kept(x.shape, 0.3, x.dtype)
+
+        def pull(slope):
+            own = mask * slope
+            return (own - own.mean(axis=1, keepdims=True),)
+
+        return Pass(mask * (x - x.mean(axis=1, keepdims=True)), pull)
+
+
+MASKED = Network(Shape(9), Block((Entry(Dense(9, "tanh")), Entry(Masked()), Entry(Dense(8)))))
+
+
+def test_a_kind_of_your_own_that_mixes_samples_draws_the_same_for_all_copies():
+    found = at_the_end(MASKED, batch=3, copies=2)
+    np.testing.assert_allclose(found, by_differences(MASKED, batch=3), atol=1e-8)
+    single(MASKED)
+
+
 def test_without_layers_that_mix_samples_a_batch_changes_nothing_but_the_input():
     network = Network(Shape(6), Block((Entry(Dense(5)), Entry(Dense(4)))))
     np.testing.assert_allclose(at_the_end(network, batch=3, copies=2), at_the_end(network))

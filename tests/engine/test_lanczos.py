@@ -11,6 +11,7 @@ import pytest
 from snstat.engine.general.lanczos import STARTS, Ritz, ritz_values, sizes
 from snstat.engine.general.products import Products
 from snstat.engine.general.repeated import Repeated
+from snstat.engine.general.sampler import Walk
 from snstat.engine.general.tangents import Tangents
 from snstat.layers.activation import Activation
 from snstat.layers.add import Add
@@ -25,6 +26,7 @@ from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.results import Lanczos
 from tests.engine.test_jacobian import (
+    MASKED,
     MIXING,
     NORMED,
     OF_KINDS,
@@ -32,6 +34,7 @@ from tests.engine.test_jacobian import (
     at_the_end,
     inputs_of,
     normed,
+    sampler_of,
     shape_of,
 )
 from tests.layers.kinds import fed
@@ -82,17 +85,18 @@ def products_of(network, *, whole=True, copies=4, trial=1, source=0, batch=1):
     options = {"train": True, "depth": network.depth, "copies": copies, "whole": whole}
     options["source"] = source
     made = [
-        kind(network, inputs_of(network, batch), 2, SEED, "float64", **options)
+        kind(network, inputs_of(network, batch), trial + 1, SEED, "float64", **options)
         for kind in (Repeated, Tangents)
     ]
     return Products(*made, trial, shape_of(network))
 
 
-def require_products(network, *, allowed, **options):
+def require_products(network, *, allowed, trial=1, **options):
     """Compare products from both sides with the Jacobian."""
-    jacobian, random = at_the_end(network, **options), np.random.default_rng(0)
+    jacobian = at_the_end(network, trial, trials=trial + 1, **options)
+    random = np.random.default_rng(0)
     for whole in (True, False):
-        products = products_of(network, whole=whole, **options)
+        products = products_of(network, whole=whole, trial=trial, **options)
         left, right = (random.normal(size=(4, units)) for units in jacobian.shape)
         size = np.abs(jacobian).max() or 1.0
         found = products.pulled(left)  # which sets the scale
@@ -157,6 +161,31 @@ def test_products_with_the_jacobian_by_a_layer(source):
 def test_products_with_the_jacobian_by_a_layer_between_batch_norms(source):
     """What is before that layer stays as it is."""
     require_products(Network(Shape(5), Block(NORMED)), allowed=3e-7, batch=3, source=source)
+
+
+def test_products_of_a_kind_of_your_own_that_mixes_samples():
+    """All copies have the masks of one."""
+    require_products(MASKED, allowed=3e-7, batch=3)
+
+
+def test_what_reaches_a_sample_through_the_others_alone_moves_them_little():
+    """Of one unit of ReLU, which does not respond to the first sample in about half of the trials:
+    it then depends on its input through the statistics of the second batch norm alone.
+    With three others that respond, that is about a hundredth of what the layers before have, beside
+    which rounding is 3e-7."""
+    parts = Dense(2), BatchNorm(), Dense(1, "relu"), BatchNorm(), Dense(3, "tanh")
+    network = Network(Shape(3), Block(tuple(map(Entry, parts))))
+    dead = 0
+    for trial in range(8):
+        sampler = sampler_of(network, batch=6, trials=8, copies=1)
+        walk = Walk(sampler, trial, {0: sampler.first(trial)})
+        for _ in range(3):
+            walk.step()
+        values = walk.values[3][0]
+        if values[0] == 0.0 and np.count_nonzero(values) > 2:
+            dead += 1
+            require_products(network, allowed=3e-5, batch=6, trial=trial)
+    assert dead > 1
 
 
 def test_a_sample_that_is_small_in_its_batch_moves_as_far_as_the_batch_is_wide(monkeypatch):

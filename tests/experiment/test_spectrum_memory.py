@@ -49,5 +49,5 @@ def test_a_batch_beyond_memory_is_refused(monkeypatch, method):
     room = sum(needed) / 2
     monkeypatch.setattr("snstat.limits.physical_memory", lambda: room)
     assert needed[0] < room < needed[1]
-    with pytest.raises(InvalidValueError, match="memory needed.*a smaller batch, or a narrower"):
+    with pytest.raises(InvalidValueError, match=r"memory needed.*a smaller batch, or a narrower"):
         snstat.spectrum(NETWORK, **options_of(1024, method))
