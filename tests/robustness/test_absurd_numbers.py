@@ -63,7 +63,7 @@ CASES = [
     ],
     *[
         ("spectrum", option, value, "from 1")
-        for option in ("--depth", "--width", "--trials", "--threads")
+        for option in ("--depth", "--width", "--batch", "--trials", "--threads")
         for value in WHOLE
     ],
     *[
