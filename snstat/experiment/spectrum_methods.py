@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.plans import AnyPlan
 from snstat.limits import require_memory
 from snstat.network.network import Network
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from snstat.engine.general.repeated import Repeated
     from snstat.engine.general.tangents import Tangents
     from snstat.network.rows import Row
+    from snstat.sources.weights.chain import Chain
 
 LESS = "use fewer --threads or --layers{batch}, or a narrower network"
 FEWER = "use fewer --threads or --steps{batch}, or a narrower network"
@@ -86,7 +88,14 @@ class Method(ABC):
         """The number of samples."""
         return self.plan.inputs.batch
 
+    @property
+    def given(self) -> Chain | None:
+        """The weights, where they are given."""
+        return self.plan.given if isinstance(self.plan, NetworkPlan) else None
+
     def _require_memory(self, needed: float, less: str) -> None:
+        if self.given is not None:
+            needed += self.given.bytes(self.plan.dtype)
         require_memory(needed, less.format(batch=", a smaller --batch" if self.batch > 1 else ""))
 
     def _copies(self, most: int, least: int = 1) -> tuple[int, bool, float]:
@@ -101,9 +110,11 @@ class Method(ABC):
 
     def _sampler(self, kind: type[Repeated], copies: int, *, whole: bool) -> Any:
         plan = self.plan
+        given = {} if self.given is None else self.given.read(plan.dtype)
         return kind(
             self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
             train=plan.train, depth=self.depth, copies=copies, whole=whole, source=self.source,
+            given=given,
         )  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import snstat
 from snstat.checks.applying import obstacle_of
+from snstat.checks.request import Request
 from snstat.checks.rules import RULES
 from snstat.network.network import Network
 from tests.checks.cases import case
@@ -71,6 +73,18 @@ def test_samples_that_depend_on_each_other_are_those_of_the_run():
     alone = snstat.spectrum(network, layers=2, dtype="float32", train=False, trials=2, seed=3)
     expected = alone.layers[0].singular_values[:, 0].mean()
     assert finding.value == pytest.approx(expected, rel=1e-6)
+
+
+def test_given_weights_are_those_of_the_jacobian(tmp_path):
+    """Numpy decomposes their product."""
+    random, path = np.random.default_rng(0), tmp_path / "weights.npz"
+    matrices = [random.normal(size=shape) for shape in ((7, 6), (5, 7))]
+    np.savez(path, first=matrices[0], second=matrices[1])
+    run = snstat.propagate("identity", weights=str(path), trials=2, dtype="float64")
+    request = Request.build({"singular_max": 1e-3, "select": ["SN204"]}, saved=run)
+    (finding,) = request.judge(run, remedies=False).findings
+    expected = np.linalg.svd(matrices[1] @ matrices[0], compute_uv=False)[0]
+    assert finding.value == pytest.approx(expected, rel=1e-12)
 
 
 def test_beyond_4096_units_a_share_is_judged_by_its_bounds(monkeypatch):

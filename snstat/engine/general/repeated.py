@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from snstat.engine.general.draw import LayerDraw
+from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.sampler import General, Link, Walk
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES, segment_length
@@ -66,8 +67,9 @@ class Repeated(General):
         copies: int,
         whole: bool = True,
         source: int = 0,
+        given: Mapping[int, GivenLayer] = NOT_GIVEN,
     ) -> None:
-        super().__init__(network, inputs, trials, seed, dtype, train=train)
+        super().__init__(network, inputs, trials, seed, dtype, train=train, given=given)
         self.depth, self.copies, self.whole = depth, copies, whole
         self.batch = inputs.batch
         self.source, self.before = source, network.shape_after(source)
