@@ -61,7 +61,7 @@ OWNERS = {
     "rich": {"cli", "display", "report"},
     "matplotlib": {"plot", "report"},
     "numba": {"engine"},
-    "threadpoolctl": {"engine"},
+    "threadpoolctl": {"engine", "theory"},
     "torch": {"sources"},
     "onnx": {"sources"},
     "onnxruntime": {"sources"},

@@ -39,16 +39,19 @@ def settled_correlations(
 
     Arguments are (points,); q is settled and G²·E[φ'²] exceeds 1 everywhere.
     """
+    from threadpoolctl import threadpool_limits
+
     correlation, log_slope = np.empty(log_q.size), np.empty(log_q.size)
     panel = np.floor(log_q / _WIDTH).astype(np.intp)
-    for number in distinct(panel):
-        here = np.flatnonzero(panel == number)
-        if here.size < _FEW:
-            found = _one_by_one(activation, log_q[here], square_gain[here], bias_square[here])
-        else:
-            search = _Search(activation, int(number))
-            found = search.solve(log_q[here], square_gain[here], bias_square[here])
-        correlation[here], log_slope[here] = found
+    with threadpool_limits(limits=1, user_api="blas"):  # more are slower at products so small
+        for number in distinct(panel):
+            here = np.flatnonzero(panel == number)
+            if here.size < _FEW:
+                found = _one_by_one(activation, log_q[here], square_gain[here], bias_square[here])
+            else:
+                search = _Search(activation, int(number))
+                found = search.solve(log_q[here], square_gain[here], bias_square[here])
+            correlation[here], log_slope[here] = found
     return correlation, log_slope
 
 
