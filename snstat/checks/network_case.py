@@ -27,6 +27,7 @@ from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.sources import sourced
 from snstat.results import (
+    GRADIENT,
     NO_THEORY,
     OF_BATCH_NORM,
     OF_POSITIONS,
@@ -34,6 +35,7 @@ from snstat.results import (
     FloatArray,
     InputMoments,
     Outlook,
+    Run,
 )
 from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL, OF_SIZE, place
 from snstat.theory.ends import told
@@ -85,9 +87,19 @@ class NetworkCase(Case):
         """See Case."""
         return self.network.depth
 
+    @property
+    def _recorded(self) -> Run | None:
+        """The run whose theory stands for one that would need its data, None where it does not."""
+        inputs, shape = self.inputs, self.network.input
+        one_by_one = inputs.norms is not None or (shape.grid and not shape.tokens)
+        return self.run if one_by_one and not inputs.drawn and inputs.samples is None else None
+
     def predicted(self, name: str) -> FloatArray:
         """See Case."""
-        found = self.theory.statistics.get(name)
+        if self._recorded is not None:
+            found = getattr(self._recorded.statistics.get(name), "theory", None)
+        else:
+            found = self.theory.statistics.get(name)
         return self.unknown if found is None else self._judged(name, found)
 
     def seen(self, name: str) -> FloatArray:
@@ -104,7 +116,13 @@ class NetworkCase(Case):
     @property
     def gradients(self) -> FloatArray:
         """See Case."""
-        return self.theory.walk.log_gradient
+        if self._recorded is None:
+            return self.theory.walk.log_gradient
+        found = self.unknown
+        if GRADIENT in self._recorded.statistics:
+            with np.errstate(divide="ignore"):
+                found = np.log(self._recorded.statistics[GRADIENT].theory)
+        return found
 
     @property
     def units(self) -> FloatArray:
@@ -236,7 +254,7 @@ class NetworkCase(Case):
 
     def _without_theory(self) -> Iterator[str]:
         """Yield notes on what theory does not know, each with its reason."""
-        ends = told(self.theory.walk.ends)
+        ends = self._recorded.theory_ends if self._recorded else told(self.theory.walk.ends)
         of = {name: [end for end in ends if end.of == name] for name in SAID}
         missing = np.count_nonzero(np.isnan(self.predicted("second_moment")[1:]))
         if of[OF_SIGNAL]:

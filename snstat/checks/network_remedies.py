@@ -20,14 +20,16 @@ from snstat.checks.rule import Rule
 from snstat.checks.stack_case import StackCase
 from snstat.checks.theorems import leaves_theorems
 from snstat.experiment.inputs import DrawnInputs
+from snstat.experiment.theory_room import seconds_of_samples
 from snstat.layers.keys import INPUT
 from snstat.network.editing import Draft
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import InputMoments
 
-# Of deeper networks, only other inputs are tried: theory of each change takes time and memory.
-MOST_LAYERS = 20_000
+# Of deeper networks, only other inputs are tried: theory of each change takes time and memory. So
+# does that of samples of data, in seconds.
+MOST_LAYERS, MOST_SECONDS = 20_000, 0.5
 # The gain that keeps the second moment is looked for between these, by halving, to 4 digits.
 LEAST_GAIN, MOST_GAIN, HALVINGS, TUNED_DIGITS = 0.1, 10.0, 16, 4
 
@@ -113,7 +115,7 @@ def attempts(case: NetworkCase, draft: Draft) -> Iterator[Attempt]:
     standard = standard_inputs(case, draft)
     if standard is not None:
         yield standard
-    if case.depth > MOST_LAYERS:
+    if _long(case):
         return
     for change in layer_changes(draft):
         inputs = None
@@ -125,6 +127,14 @@ def attempts(case: NetworkCase, draft: Draft) -> Iterator[Attempt]:
             inputs = _drawn(case, change.network, law).moments()
         yield _attempt(case, change, inputs)
     yield from _tuned(case, draft)
+
+
+def _long(case: NetworkCase) -> bool:
+    """Return whether theory of each change takes long."""
+    samples = case.inputs.samples
+    if samples is None or not case.network.input.grid:
+        return case.depth > MOST_LAYERS
+    return seconds_of_samples(case.network, len(samples.values)) > MOST_SECONDS
 
 
 def _attempt(case: NetworkCase, change: Change, inputs: InputMoments | None = None) -> Attempt:
@@ -163,7 +173,7 @@ def _shorter(
     A block of few repetitions has no limit to judge. Rules of it that held still do; those that are
     `broken` may not be left without it.
     """
-    for name, times in repeated(draft) if case.depth <= MOST_LAYERS else ():
+    for name, times in () if _long(case) else repeated(draft):
         best, few, many = None, 0, times
         while many - few > 1:
             middle = (few + many) // 2

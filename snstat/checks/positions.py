@@ -95,6 +95,8 @@ def positions_collapse(case: Case) -> Broken | None:
 
 def _no_profile(case: Case) -> Obstacle | None:
     """Return why positions are not compared with their average."""
+    if case.least_position[0] < case.bounds.position_share_min:
+        return Obstacle("some position of these inputs is as faint from the start")
     if case.of_files is not None or np.isfinite(case.least_position[1:]).any():
         return case.of_files
     if case.lacks_positions.any():
@@ -155,13 +157,14 @@ def position_fades(case: Case) -> Broken | None:
 
     **Known problems.** The rule is about theory: no statistic measures single positions. Where
     theory is missing, as behind a max pool, positions are not compared, and a note says at how many
-    layers. The rule does not know which positions matter.
+    layers. The rule does not know which positions matter. It does not judge inputs of which some
+    position is as faint already, such as the dark border of all pictures.
 
     **Source.** Alsallakh et al., *Mind the Pad*, arXiv:2010.02178.
     """
     share, bound = case.least_position, case.bounds.position_share_min
     bad = np.flatnonzero(share < bound)
-    if not bad.size:
+    if not bad.size or bad[0] == 0:
         return None
     layer = int(bad[0])
     value = float(share[layer])

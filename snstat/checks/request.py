@@ -146,7 +146,8 @@ class Request:
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
         source = None if self.plan is None else self.plan.inputs
-        inputs = _input_moments(run) if source is None else source.moments()
+        moments = None if self.plan is None else self.plan.moments()
+        inputs = _input_moments(run) if moments is None else moments
         standardized = Case.standardized
         if source is not None:
             standardized = cache(source.standardized_moments)  # reads a file once

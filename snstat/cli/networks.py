@@ -129,12 +129,12 @@ def networks_of(
     return found
 
 
-def announce_theory(network: Network) -> None:
-    """Say what theory of very many pairs of positions takes. Raises InvalidValueError for more
-    memory than there is."""
+def announce_theory(network: Network, samples: int = 0) -> None:
+    """Say what theory of very many pairs of positions takes, or of as many `samples` of data.
+    Raises InvalidValueError for more memory than there is."""
     from snstat.experiment.theory_room import theory_bytes, theory_takes
     from snstat.limits import require_memory
 
-    require_memory(theory_bytes(network), "use a smaller grid")
-    if words := theory_takes(network):
+    require_memory(theory_bytes(network, samples), "use a smaller grid")
+    if words := theory_takes(network, samples):
         notice(words)

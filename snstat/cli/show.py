@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -32,10 +32,9 @@ from snstat.results import GRADIENT, Run
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
+    from snstat.experiment.plans import AnyPlan
     from snstat.network.network import Network
-    from snstat.results import FloatArray
     from snstat.results.overview import Overview
-    from snstat.results.theory_end import TheoryEnd
 
 # Options of a run that do not decide which weights are drawn.
 NOT_SAMPLING = options_of(RunSettings).keys() - {"batch", "sampler", "backward"}
@@ -120,28 +119,23 @@ def command(
         how = Sampled(_only(batch, DEFAULT_BATCH), _only(sampler, AUTO), backward=backward)
     selection.require_within(network.depth)
     numbers = _numbers(ALL if form in ("json", "csv") else selection, network)
+    from snstat.experiment.positions import position_shares
+    from snstat.experiment.theory_ends import theory_ends
     from snstat.network.overview import overview
 
     told = _is_told(run, network, theory)
-    if positions or (told and not (run and run.theory_ends)):
-        announce_theory(network)
+    ends = run.theory_ends if run and told else None
+    plan = None
+    if positions or (told and not ends):
+        plan = _plan(run, network, how.batch)
+        announce_theory(network, plan.followed)
     with text_output(output) as write:
-        shares = _shares(run, network, how.batch, numbers) if positions else None
-        ends = _ends(run, network, how.batch) if told else None
+        shares = position_shares(plan, numbers).shares if plan and positions else None
+        if plan and told and not ends:
+            ends = theory_ends(plan)
         found = overview(network, numbers, how.layers(network, numbers), shares, ends)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
-
-
-def _shares(
-    run: Run | None, network: Network, batch: int, numbers: Sequence[int]
-) -> Mapping[int, FloatArray]:
-    """Return the signal at every position, with the inputs of a saved run, or those declared."""
-    from snstat.experiment.plans import plan_again
-    from snstat.experiment.positions import declared, position_shares
-
-    plan = declared(network, batch) if run is None else plan_again(run)
-    return position_shares(plan, numbers).shares
 
 
 def _is_told(run: Run | None, network: Network, theory: bool | None) -> bool:
@@ -153,15 +147,12 @@ def _is_told(run: Run | None, network: Network, theory: bool | None) -> bool:
     return bool(theory or (run and run.theory_ends)) or not takes_time(network)
 
 
-def _ends(run: Run | None, network: Network, batch: int) -> Sequence[TheoryEnd]:
-    """Return where theory ends, of a saved run as it says."""
+def _plan(run: Run | None, network: Network, batch: int) -> AnyPlan:
+    """Return the plan of a saved run, or of a network with the inputs that it declares."""
     from snstat.experiment.plans import plan_again
     from snstat.experiment.positions import declared
-    from snstat.experiment.theory_ends import theory_ends
 
-    if run is not None and run.theory_ends:
-        return run.theory_ends
-    return theory_ends(declared(network, batch) if run is None else plan_again(run))
+    return declared(network, batch) if run is None else plan_again(run)
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

@@ -124,7 +124,7 @@ class Subject:
             self._require_one("positions", len(planned))
             ((_, plan),) = planned
         if isinstance(plan, NetworkPlan):
-            announce_theory(plan.network)
+            announce_theory(plan.network, plan.followed)
         if selection.kind == "log":
             return position_shares(plan)
         return position_shares(plan, _ridges(selection, plan.subject, plan.depth))

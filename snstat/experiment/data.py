@@ -15,7 +15,7 @@ from snstat.experiment.reading import tell
 from snstat.files.arrays import require_real
 from snstat.files.digest import digest_of
 from snstat.network.run_settings import DEFAULT_BATCH
-from snstat.results import InputMoments
+from snstat.results import InputMoments, Samples
 
 # Data are read in blocks of rows of about this many values (64 MiB as float64).
 BLOCK_VALUES = 2**23
@@ -111,18 +111,38 @@ class DataInputs:
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
-        samples = self.data.shape[0]
         chosen: Any = slice(None)
-        if self.batch < samples:
-            generator = np.random.Generator(np.random.Philox(key=[seed, trial]))
-            # Sorted, so that a memory-mapped file is read from front to back.
-            chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
+        if self.batch < self.data.shape[0]:
+            chosen = self._drawn(trial, seed)
         with np.errstate(over="ignore"):  # a value outside the range of dtype shows in layer 0
             # Always copy, because samplers write to the array.
             if self.scale is None:
                 part = self.data[chosen]
                 return np.array(part.reshape(len(part), self.width).T, dtype=dtype, order="C")
             return np.array(self.rows(chosen).T, dtype=dtype, order="C")
+
+    def _drawn(self, trial: int, seed: int) -> npt.NDArray[np.int64]:
+        """Return the samples that a trial takes, fewer than all, (batch,)."""
+        generator = np.random.Generator(np.random.Philox(key=[seed, trial]))
+        # Sorted, so that a memory-mapped file is read from front to back.
+        return np.sort(generator.choice(len(self.data), self.batch, replace=False, shuffle=False))
+
+    def taken(self, trials: int) -> int:
+        """Return how many different samples the trials take at most."""
+        return min(len(self.data), self.batch * trials)
+
+    def samples(self, trials: int, seed: int) -> Samples:
+        """Return the samples that the trials take. Those with equal values count as one."""
+        if self.batch == len(self.data):
+            rows, batches = self.rows(slice(None)), np.arange(self.batch)[None]
+        else:
+            every = np.array([self._drawn(trial, seed) for trial in range(trials)])
+            chosen, place = np.unique(every, return_inverse=True)
+            rows, batches = self.rows(chosen), place.reshape(every.shape)
+        places: dict[bytes, int] = {}
+        which = np.array([places.setdefault(row.tobytes(), len(places)) for row in rows])
+        _, first = np.unique(which, return_index=True)
+        return Samples(rows[first], which[batches])
 
     def digest(self) -> str:
         """Return an identifier of the values that enter the network; see digest_of."""

@@ -21,6 +21,7 @@ from snstat.experiment.record import (
     measured_statistics,
     simulation_of,
 )
+from snstat.experiment.samples import followed, with_samples
 from snstat.experiment.source import source_of, tokens_of
 from snstat.experiment.theory_room import theory_bytes, theory_takes
 from snstat.limits import require_memory
@@ -123,10 +124,15 @@ class NetworkPlan:
         )
         if self.given is not None:
             needed += self.given.bytes(self.dtype)
-        pairs = theory_bytes(self.network)
+        pairs = theory_bytes(self.network, self.followed)
         if pairs > needed:
             where = "theory of pairs of positions takes most of it: use a smaller grid"
         return needed + pairs, where
+
+    @property
+    def followed(self) -> int:
+        """How many samples of data theory follows one by one."""
+        return followed(self.network, self.inputs, self.trials)
 
     @property
     def depth(self) -> int:
@@ -157,8 +163,7 @@ class NetworkPlan:
         """How the matrices of each layer are sampled, None for a layer without matrices."""
         from snstat.engine.general.samplers import samplers
 
-        batch = self.inputs.batch
-        return samplers(self.network, batch, self.sampler, backward=self.backward)
+        return samplers(self.network, self.inputs.batch, self.sampler, backward=self.backward)
 
     def name_of_samplers(self) -> str:
         """Return the shortest name of what samples all layers: "dense", "matrix-free" if no matrix
@@ -191,8 +196,7 @@ class NetworkPlan:
         """Prepare the kernels, see `compile_kernels`; say what theory takes where that is much."""
         from snstat.experiment.warmup import compile_network_kernels
 
-        words = theory_takes(self.network)
-        if notice is not None and words:
+        if notice is not None and (words := theory_takes(self.network, self.followed)):
             notice(words)
         compile_network_kernels(
             self.dtype,
@@ -215,7 +219,7 @@ class NetworkPlan:
         from snstat.engine.general.sample import sample_network
 
         source = self.inputs
-        moments = source.moments()  # reads all data, and raises if they cannot be used
+        moments = self.moments()
         theory = aside(lambda: (predict or self.theory)(moments))
         digest = aside(source.digest)
         measured = sample_network(
@@ -268,6 +272,11 @@ class NetworkPlan:
         walked = Walk.unknown(self.network.input, self.depth, "it was not finished")
         return walked, *at_width(walked, self.inputs.batch, moments)
 
+    def moments(self) -> InputMoments:
+        """Return those of the inputs. Reads all data, and raises if they cannot be used."""
+        found, own = self.inputs.moments(), (self.trials, self.seed)
+        return with_samples(found, self.network, self.inputs, *own)
+
     def predict(self, moments: InputMoments) -> Walk:
         """Return theory of every layer."""
         from snstat.theory.walk import walk
@@ -311,10 +320,9 @@ class NetworkPlan:
         """Return what is expected in the population, and what that neglects."""
         if self.population is None or not self.population.alike:
             return {}, {}
-        from snstat.theory.walk import walk
-
-        batch = self.inputs.batch
-        return at_width(walk(self.simulated, batch, moments, train=self.train), batch, moments)
+        wide = replace(self, network=self.simulated, population=None)
+        walked = wide.predict(replace(moments, samples=None))  # which are not of its width
+        return at_width(walked, self.inputs.batch, moments)
 
     def given_layers(self) -> Mapping[int, GivenLayer]:
         """Return the matrices that are given, by the number of their layer."""

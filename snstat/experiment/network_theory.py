@@ -46,6 +46,7 @@ def predicted_statistics(
             "cosine": walked.cosine,
             "kurtosis": walked.kurtosis.copy(),
         }
+    found |= walked.own
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():
         values[0] = inputs[name]

@@ -184,7 +184,7 @@ class Plan:
         from snstat.engine.simulate import simulate
 
         source = self.inputs
-        moments = source.moments()  # reads all data, and raises if they cannot be used
+        moments = self.moments()
         theory = aside(lambda: (predict or self.predict)(moments))
         digest = aside(source.digest)
         measured = simulate(
@@ -221,6 +221,15 @@ class Plan:
             data=data_summary(moments),
             log_kurtosis=layer_mean(measured.log_kurtosis),
         )
+
+    @property
+    def followed(self) -> int:
+        """How many samples of data theory follows one by one: none, but classes of them."""
+        return 0
+
+    def moments(self) -> InputMoments:
+        """Return the moments of the inputs. Reads all data, and raises if they cannot be used."""
+        return self.inputs.moments()
 
     def predict(self, moments: InputMoments) -> Predicted:
         """Return what theory predicts for every layer, at infinite width and at this width, and

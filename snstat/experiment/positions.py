@@ -85,8 +85,8 @@ def _difference(one: FloatArray, other: FloatArray) -> float:
 def _shares(plan: NetworkPlan, numbers: Collection[int]) -> dict[int, FloatArray]:
     from snstat.theory.profiles import profiles
 
-    network, inputs = plan.network, plan.inputs
-    found = profiles(network, inputs.batch, inputs.moments(), numbers, train=plan.train)
+    network, batch = plan.network, plan.inputs.batch
+    found = profiles(network, batch, plan.moments(), numbers, train=plan.train)
     return {
         number: np.round(profile.share, DIGITS)
         for number, profile in found.items()

@@ -13,7 +13,7 @@ def theory_ends(plan: AnyPlan) -> tuple[TheoryEnd, ...]:
     which does not."""
     if not isinstance(plan, NetworkPlan) or plan.network.uniform() is not None:
         return ()
-    moments = plan.inputs.moments()
+    moments = plan.moments()
     walked, expected, _ = plan.theory(moments)
     predicted = predicted_statistics(walked, plan.inputs.batch, moments)
     return plan.theory_ends(walked, predicted, expected)

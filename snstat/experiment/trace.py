@@ -39,6 +39,9 @@ class TracePlan:
     def inputs(self) -> None:
         """Nothing that theory knows: a module is called with arguments of any kind."""
 
+    def moments(self) -> None:
+        """There are none of inputs that only the module knows."""
+
     @property
     def subject(self) -> None:
         """Nothing: which calls a module makes is known when it has run."""

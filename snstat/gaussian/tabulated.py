@@ -23,6 +23,8 @@ _HALF_WIDTH, _POINTS = 1.0, 32
 _ORDERS = np.arange(_POINTS, dtype=np.float64)
 # Outside this range moments are evaluated directly.
 _LOWEST, _HIGHEST = 1e-8, 1e8
+# So few moments are evaluated directly at once.
+_FEW = 16
 # Bound on the last coefficients of a resolved panel, relative to the moments. The kurtosis and
 # skewness of small signals around a mean lose digits in their own evaluation.
 _RESOLVED = np.array([1e-13, 1e-13, 1e-11, 1e-13, 1e-11])
@@ -64,6 +66,32 @@ def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatA
         angles = np.arccos(2.0 * (places[here] - number) - 1.0)
         values = np.einsum("pk,kv->vp", np.cos(np.outer(angles, _ORDERS)), coefficients)
         found[:, here] = values[[0, 1, 4, 2, 3]]
+    return found
+
+
+def moments_at(activation: Activation, q: FloatArray) -> FloatArray:
+    """Return mean, variance, skewness, kurtosis and E[φ'²] at different q (points,), as an array
+    (5, points): of many points as they scale with q, or from tables where there are some."""
+    if q.size <= _FEW:
+        return _one_by_one(activation, q)
+    if activation.formed("half_linear") is not None:
+        at_one = _one_by_one(activation, np.ones(1))
+        found: FloatArray = at_one * np.array([np.sqrt(q), q, *np.ones((3, q.size))])
+        found[2:4, q == 0] = math.nan
+        return found
+    inside = (q > _LOWEST) & (q < _HIGHEST)
+    table = None if activation.custom else tabulated_array(activation, q[inside])
+    if table is None:
+        return _one_by_one(activation, q)
+    found = np.empty((5, q.size))
+    found[:, inside], found[:, ~inside] = table, _one_by_one(activation, q[~inside])
+    return found
+
+
+def _one_by_one(activation: Activation, q: FloatArray) -> FloatArray:
+    states = [centred_moments(activation, size) for size in q.tolist()]
+    columns = [(s.mean, s.variance, s.skewness, s.kurtosis, s.derivative_square) for s in states]
+    found: FloatArray = np.array(columns).reshape(-1, 5).T
     return found
 
 

@@ -44,6 +44,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     activation: str | Pair = option(ActivationName(), "The function.", default=MISSING)

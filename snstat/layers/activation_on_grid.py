@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from snstat.activation import Activation as Function
-from snstat.gaussian.centred import CentredMoments
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.position_pairs import products, slope_products, square_products
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
-from snstat.layers.gaussian_inputs import after, gap_after, misalignment
+from snstat.gaussian.tabulated import moments_at
+from snstat.layers.gaussian_inputs import LEAST_SQUARE, gap_after, misalignment
 from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.signal import Signal, Slope, Step
@@ -25,51 +24,100 @@ from snstat.layers.squares import correlated, diagonal
 _DIGITS = 14
 
 
-class _Place(NamedTuple):
-    """The moments of one kind of positions: q, 1 − c of two samples, and those after it."""
-
-    q: float
-    apart: float
-    state: CentredMoments
-
-    @property
-    def mean(self) -> float:
-        return without_noise(self.state.mean, math.sqrt(self.state.second_moment))
-
-
 class _Places:
-    """The kinds of positions of a signal, and which one each position is of."""
+    """The kinds of positions of a signal, which one each position is of, and the moments of φ."""
 
     def __init__(self, function: Function, signal: Signal) -> None:
-        self.function = function
+        self.function, self.signal = function, signal
         q, gap = diagonal(signal.same), diagonal(signal.gap)
-        keys = np.stack([_rounded(q), _rounded(gap)], axis=1)
-        _, first, self.which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        still, self.places = signal.law == ZERO, list[_Place]()
-        for place in first:
-            size, apart = float(q[place]), misalignment(float(q[place]), float(gap[place]))
-            self.places.append(_Place(size, apart, after(function, size, still=still)))
+        # What is not known of two samples is the same at all positions.
+        keys = np.stack([_rounded(q), _rounded(np.nan_to_num(gap))], axis=1)
+        _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        self.which, self.q, self.gap = which.ravel(), q[first], gap[first]
+        self.states = _States(*moments_at(function, self.q))
+        still = self.q == 0
+        if signal.law != ZERO and not q.max() >= LEAST_SQUARE:
+            still = np.zeros_like(still)  # it may have underflowed
+        self.states.slopes[still] = float(function.derivative(np.zeros(()))) ** 2
 
-    def of(self, values: list[float]) -> FloatArray:
+    def of(self, values: FloatArray) -> FloatArray:
         """Return at every position what its kind has."""
-        return np.array(values)[self.which.ravel()]
+        return values[self.which]
 
-    @cached_property
+    @property
+    def mean(self) -> FloatArray:
+        """E[φ] at every position, 0 where it is rounding."""
+        own, rms = self.states.mean, np.sqrt(self.states.second_moment)
+        found = [without_noise(*of) for of in zip(own.tolist(), rms.tolist(), strict=True)]
+        return self.of(np.array(found))
+
+    @property
+    def gaps(self) -> FloatArray:
+        """E[φ²] − E[φφ'] of two samples at every position."""
+        if np.isnan(self.gap[0]):
+            return np.full(self.which.shape, math.nan)
+        kinds = zip(self.q.tolist(), self._apart, self.states.second_moment.tolist(), strict=True)
+        return self.of(np.array([gap_after(self.function, *of) for of in kinds]))
+
+    @property
     def slopes(self) -> FloatArray:
         """E[φ'φ'] of two samples at every position."""
-        return self.of([pair_slope(self.function, own.q, own.apart) for own in self.places])
+        kinds = zip(self.q.tolist(), self._apart, strict=True)
+        return self.of(np.array([pair_slope(self.function, *of) for of in kinds]))
+
+    @property
+    def _apart(self) -> list[float]:
+        return [*map(misalignment, self.q.tolist(), self.gap.tolist())]
+
+    @property
+    def higher(self) -> Higher:
+        """The moments of φ beyond the second at every position."""
+        function, signal, own = self.function, self.signal, self.states
+        third, fourth = (self.of(part) for part in own.cumulants)
+        mean, square = self.of(own.mean), self.of(own.second_moment)
+        found = Higher(third, fourth)
+
+        def squares() -> FloatArray | None:
+            if signal.same.ndim == 1:
+                return None
+            raw = found.raw_fourth(mean, square)
+            whole = square_products(function, np.diagonal(signal.same), signal.same, raw)
+            np.fill_diagonal(whole, raw)
+            return whole
+
+        return replace(found, squares=squares)
+
+
+class _States(NamedTuple):
+    """E φ, Var φ, skewness and kurtosis of φ, and E[φ'²], (kinds,): see `CentredMoments`."""
+
+    mean: FloatArray
+    variance: FloatArray
+    skewness: FloatArray
+    kurtosis: FloatArray
+    slopes: FloatArray
+
+    @property
+    def second_moment(self) -> FloatArray:
+        found: FloatArray = self.mean * self.mean + self.variance
+        return found
+
+    @property
+    def cumulants(self) -> tuple[FloatArray, FloatArray]:
+        """The third and fourth cumulant of φ, 0 of a constant."""
+        square = self.variance * self.variance
+        third = self.skewness * self.variance * np.sqrt(self.variance)
+        fourth = (self.kurtosis - 3.0) * square
+        return np.where(square > 0, third, 0.0), np.where(square > 0, fourth, 0.0)
 
 
 def activated_on_grid(function: Function, signal: Signal) -> Step:
     """Return the step of φ after Gaussian units, for all pairs of positions where `signal` follows
     them."""
     places = _Places(function, signal)
-    total = places.of([own.state.second_moment for own in places.places])
-    back = places.of([own.state.derivative_square for own in places.places])
-    gap = places.of(
-        [gap_after(function, own.q, own.apart, own.state.second_moment) for own in places.places]
-    )
-    mean = places.of([own.mean for own in places.places])
+    total = places.of(places.states.second_moment)
+    back = places.of(places.states.slopes)
+    gap, mean = places.gaps, places.mean
     pairs = _Pairs(function, signal) if signal.same.ndim > 1 else None
     if pairs is not None:
         total, gap = pairs.after(total, gap)
@@ -86,26 +134,8 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
     law = ZERO if signal.law == ZERO and not total.any() else OTHER
     after_it = signal.become(mean, total, gap, law)
     if law == OTHER and (signal.higher is None or signal.higher.normal):
-        after_it = replace(after_it, higher=_higher(function, signal, places))
+        after_it = replace(after_it, higher=places.higher)
     return Step((signal,), after_it, pull)
-
-
-def _higher(function: Function, signal: Signal, places: _Places) -> Higher:
-    """Return the moments of φ beyond the second."""
-    third, fourth = (places.of([own.state.cumulants[n] for own in places.places]) for n in range(2))
-    mean = places.of([own.state.mean for own in places.places])
-    square = places.of([own.state.second_moment for own in places.places])
-    found = Higher(third, fourth)
-
-    def squares() -> FloatArray | None:
-        if signal.same.ndim == 1:
-            return None
-        own = found.raw_fourth(mean, square)
-        whole = square_products(function, np.diagonal(signal.same), signal.same, own)
-        np.fill_diagonal(whole, own)
-        return whole
-
-    return replace(found, squares=squares)
 
 
 class _Pairs:
@@ -124,6 +154,9 @@ class _Pairs:
         """Return E[φ_u φ_v] and what it is more than that of two samples, both (P, P), from those
         of each position with itself (P,)."""
         same = products(self.function, self.q, self.same, total)
+        if np.isnan(gap[0]):
+            np.fill_diagonal(same, total)
+            return same, np.full_like(same, math.nan)
         apart = same - products(self.function, self.q, self.crossed, total)
         np.fill_diagonal(same, total)
         np.fill_diagonal(apart, gap)

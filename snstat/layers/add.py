@@ -35,6 +35,7 @@ class Add(Layer):
     """
 
     kind: ClassVar[str] = "add"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:

@@ -21,6 +21,7 @@ class ChannelDropout(Dropout):
     """
 
     kind: ClassVar[str] = "channel_dropout"
+    per_position: ClassVar[bool] = False
 
     rate: float = option(RATE, "Probability that a channel is dropped.", default=MISSING)
 

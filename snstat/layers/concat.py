@@ -33,6 +33,7 @@ class Concat(Layer):
     """
 
     kind: ClassVar[str] = "concat"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:

@@ -11,7 +11,7 @@ from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
 from snstat.layers.squares import diagonal, followed, outer
-from snstat.layers.through_weights import FEW_CHANNELS, least_after, of_sum
+from snstat.layers.through_weights import FEW_CHANNELS, before_few, least_after, of_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -25,7 +25,10 @@ def convolved(
     have this `law` where they are not 0.
     """
     read = weights.fan_in // window.taps
-    same, gap = (window.summed(part) / window.taps for part in (signal.same, signal.gap))
+    same = window.summed(signal.same) / window.taps
+    gap = np.full_like(same, np.nan)
+    if not np.isnan(signal.gap.flat[0]):  # of pairs, as much work again
+        gap = window.summed(signal.gap) / window.taps
     if weights.form == STANDARDIZED:  # they do not see the mean over their inputs
         mean = window.summed(signal.mean) / window.taps
         same = floored(same - outer(mean, mean, same))
@@ -50,20 +53,24 @@ def convolved(
             slope.moved(lambda part: window.spread(followed(part, signal.same))).scaled(factor),
         )
 
-    return Step((signal,), after, pull)
+    step = Step((signal,), after, pull)
+    return step if read >= FEW_CHANNELS else before_few(step)
 
 
 def _mixed(weights: Weights, window: Window, signal: Signal) -> Higher:
     """Return those of units that read few channels, NaN where they are not known.
 
     Given x, weights of variance σ² with the fourth cumulant κ σ⁴ make E[z⁴] 3 σ⁴ (Σ x²)² + κ σ⁴ Σ
-    x⁴, sums over taps and channels, which are independent of each other.
+    x⁴, sums over taps and channels, which are independent of each other unless x is fixed.
     """
     count, before = window.positions, signal.beyond
+    channels, square = weights.fan_in // window.taps, weights.square_gain / weights.fan_in
+    if before is not None and before.fixed and weights.form == PLAIN and not weights.orthogonal:
+        single = before.raw_fourth(signal.mean, diagonal(signal.same))
+        return of_sum(weights, square**2 * channels * weights.excess * window.summed(single))
     squares = None if before is None else before.squares()
     if squares is None or weights.orthogonal or weights.form != PLAIN:
         return Higher.unknown(count)
-    channels, square = weights.fan_in // window.taps, weights.square_gain / weights.fan_in
     sums = channels * window.summed(diagonal(signal.same))
     whole = np.pad(squares, [(0, 1), (0, 1)])  # 0 beyond the border
     twice = sum((whole[tap, window.sources].sum(axis=0) for tap in window.sources), np.zeros(count))

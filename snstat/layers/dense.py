@@ -44,6 +44,7 @@ class Dense(WeightOptions, Weighted):
     """
 
     kind: ClassVar[str] = "dense"
+    per_position: ClassVar[bool] = True
 
     width: int = option(Whole(1, MAX_WIDTH), "Units.", default=MISSING)
     activation: str | Pair | None = option(

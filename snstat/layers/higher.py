@@ -24,11 +24,13 @@ def none() -> None:
 @dataclass(frozen=True, slots=True, eq=False)
 class Higher:
     """The `third` and `fourth` cumulants of units at every position, (P,): 0 of Gaussian ones.
-    `squares` returns E[x_u² x_v²] of all pairs of positions, (P, P), None where not known."""
+    `squares` returns E[x_u² x_v²] of all pairs of positions, (P, P), None where not known. Units
+    that are `fixed` are those of one sample of data: numbers, whose sums are no random ones."""
 
     third: FloatArray
     fourth: FloatArray
     squares: Squares = none
+    fixed: bool = False
 
     @property
     def normal(self) -> bool:
@@ -66,7 +68,7 @@ class Higher:
             square = factor * factor * np.ones(len(found))
             return found * np.outer(square, square)
 
-        return Higher(factor**3 * self.third, factor**4 * self.fourth, squares)
+        return Higher(factor**3 * self.third, factor**4 * self.fourth, squares, self.fixed)
 
     def raw_fourth(self, mean: FloatArray, square: FloatArray) -> FloatArray:
         """Return E[x⁴] for units with this E[x] and E[x²], all (P,)."""
@@ -104,14 +106,17 @@ def _near(one: float, other: float, size: float) -> bool:
     return abs(one - other) <= _STILL * max(abs(one), size)
 
 
-def pooled(higher: Higher, mean: FloatArray, square: FloatArray) -> tuple[float, float, float]:
-    """Return variance, third and fourth cumulant of the units of all positions together."""
+def pooled(
+    higher: Higher, mean: FloatArray, square: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return variance, third and fourth cumulant of the units of all positions together, or of
+    samples in their place: averages over the first axis."""
     if mean.size == 1:
-        return float(square[0] - mean[0] ** 2), higher.third.item(), higher.fourth.item()
-    apart = mean - mean.mean()
+        return (square - mean**2)[0], higher.third[0], higher.fourth[0]
+    apart = mean - mean.mean(axis=0)
     around = square - mean**2 + apart**2
     variance = square - mean**2
     third = higher.third + 3.0 * apart * variance + apart**3
     fourth = higher.raw_fourth(apart, around)
-    total = float(around.mean())
-    return total, float(third.mean()), float(fourth.mean()) - 3.0 * total**2
+    total = around.mean(axis=0)
+    return total, third.mean(axis=0), fourth.mean(axis=0) - 3.0 * total**2

@@ -39,6 +39,9 @@ class Layer(Settings, ABC):
     # Whether the units of every sample and position have a mean square that follows from nothing
     # but the layer, as those of a norm do.
     renews: ClassVar[bool] = False
+    # Whether it treats every position by itself, as it does every sample: those of vectors may then
+    # stand at positions.
+    per_position: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
     # Whether the values of a sample depend on the rest of its batch in train mode.

@@ -30,6 +30,7 @@ class LayerNorm(Norm):
     """
 
     kind: ClassVar[str] = "layer_norm"
+    per_position: ClassVar[bool] = True
     renews: ClassVar[bool] = True
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002

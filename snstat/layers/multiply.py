@@ -31,6 +31,7 @@ class Multiply(Layer):
     """
 
     kind: ClassVar[str] = "multiply"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:

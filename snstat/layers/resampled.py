@@ -39,7 +39,7 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
         shape,
         signal.mean[sources].mean(axis=0),
         floored(ahead.moved(same)),
-        ahead.moved(gap),
+        ahead.moved(gap) if not np.isnan(gap.flat[0]) else np.full((size,) * gap.ndim, np.nan),
         signal.law if signal.law in (GAUSSIAN, ZERO) else OTHER,
         signal.fresh,
         signal.least if taps == 1 else Least(),
@@ -61,7 +61,7 @@ def _copied(higher: Higher | None, source: Index) -> Higher | None:
         found = higher.squares()
         return None if found is None else found[np.ix_(source, source)]
 
-    return Higher(higher.third[source], higher.fourth[source], squares)
+    return Higher(higher.third[source], higher.fourth[source], squares, higher.fixed)
 
 
 class _Pairs:

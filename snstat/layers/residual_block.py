@@ -105,6 +105,7 @@ class Sum(Layer):
     """skip·x + scale·y: the sum at the end of a residual."""
 
     kind: ClassVar[str] = "residual"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     scale: float

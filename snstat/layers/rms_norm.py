@@ -29,6 +29,7 @@ class RmsNorm(Norm):
     """
 
     kind: ClassVar[str] = "rms_norm"
+    per_position: ClassVar[bool] = True
     renews: ClassVar[bool] = True
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002

@@ -27,6 +27,7 @@ class Scale(Layer):
     """
 
     kind: ClassVar[str] = "scale"
+    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     factor: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of every unit.", default=1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
@@ -11,12 +14,14 @@ from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.least import Least
 from snstat.layers.no_theory import TOO_LARGE, NoTheory
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.signal import Signal, Step, floored, unknown_slopes
 from snstat.layers.squares import diagonal, outer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 
 # Units that read fewer channels are mixtures of Gaussians, by how large what they read is.
 FEW_CHANNELS = 32
+# Gradients in front of them: weights that read few numbers decide the slopes of what they make too.
+FEW_READ = f"weights that read fewer than {FEW_CHANNELS} channels of data, which decide slopes too"
 
 
 def pre_second_moment(weights: Weights, mean: float, second_moment: float) -> float:
@@ -49,7 +54,18 @@ def through(weights: Weights, signal: Signal) -> Step | NoTheory:
         least=least_after(weights, signal),
         higher=_higher(weights, signal),
     )
-    return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
+    step = Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
+    return step if weights.fan_in >= FEW_CHANNELS else before_few(step)
+
+
+def before_few(step: Step) -> Step:
+    """Return the step of weights that read few channels: of one sample of data, which are numbers,
+    gradients before them are not known."""
+    (before,) = step.inputs
+    if before.higher is None or not before.higher.fixed:
+        return step
+    back = partial(unknown_slopes, inputs=step.inputs)
+    return replace(step, pull=back, why_gradient=FEW_READ)
 
 
 def of_sum(weights: Weights, fourth: FloatArray) -> Higher:
@@ -62,7 +78,7 @@ def _higher(weights: Weights, signal: Signal) -> Higher | None:
     """Return moments beyond the second of pre-activations, None where they are Gaussian.
 
     Given few x, weights of variance σ² with the fourth cumulant κ σ⁴ make E[z⁴] 3 σ⁴ (Σ x²)² + κ σ⁴
-    Σ x⁴.
+    Σ x⁴. The first sum differs from its mean unless x is fixed.
     """
     if weights.fan_in >= FEW_CHANNELS:  # where biases that are not Gaussian are small
         return None
@@ -71,7 +87,9 @@ def _higher(weights: Weights, signal: Signal) -> Higher | None:
         return Higher.unknown(count)
     square = diagonal(signal.same)
     single = before.raw_fourth(signal.mean, square)
-    fourth = 3.0 * (single - square * square) + weights.excess * single
+    fourth = weights.excess * single
+    if not before.fixed:
+        fourth = fourth + 3.0 * (single - square * square)
     fourth = weights.square_gain**2 / weights.fan_in * fourth
     return of_sum(weights, fourth)
 

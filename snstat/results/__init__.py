@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         MapField,
     )
     from snstat.results.points import CorrelationFixedPoint, FixedPoint
+    from snstat.results.samples import Samples
     from snstat.results.spectrum import (
         OFF,
         SPECTRUM_SCHEMA,
@@ -99,6 +100,7 @@ _LATER = {
         "fixedpoint": ("FIXEDPOINT_SCHEMA", "FixedPointReport", "TheoremResult"),
         "module": ("Axes", "Call", "Left", "ModuleSummary", "NonFinite"),
         "norms": ("MOST_CLASSES", "DataSummary", "NormClasses"),
+        "samples": ("Samples",),
         "phase": ("Phase",),
         "pictures": ("CorrelationCurve", "Densities", "MapField"),
         "points": ("CorrelationFixedPoint", "FixedPoint"),
@@ -174,6 +176,7 @@ __all__ = [
     "Record",
     "Rows",
     "Run",
+    "Samples",
     "Scheme",
     "Simulation",
     "Skipped",

@@ -21,6 +21,7 @@ from snstat.results.views import views
 if TYPE_CHECKING:
     from snstat.results.module import Call
     from snstat.results.norms import DataSummary, NormClasses
+    from snstat.results.samples import Samples
 
 PROPAGATION_SCHEMA = "snstat.propagation/2"
 # Files of these schemas are read too.
@@ -36,7 +37,8 @@ class InputMoments(Record):
     norm, NaN for other data). `drawn` is True for drawn samples with independent units, False for
     data. `largest` is the largest absolute value of data, NaN if unknown. `norms` are the classes
     of data whose samples differ in norm, None otherwise. `cosine_spread` is the standard deviation
-    of the cosine over pairs of data, NaN if unknown.
+    of the cosine over pairs of data, NaN if unknown. `samples` are those of data that theory
+    follows one by one, None where it needs none, or where only the record of a run is there.
     """
 
     mean: float
@@ -51,6 +53,7 @@ class InputMoments(Record):
     largest: float = math.nan
     norms: NormClasses | None = None
     cosine_spread: float = math.nan
+    samples: Samples | None = None
 
     def scaled(self, square: float) -> InputMoments:
         """Return the moments of inputs divided by √`square`."""
@@ -63,6 +66,7 @@ class InputMoments(Record):
             variance_over_units=self.variance_over_units / square,
             largest=self.largest / math.sqrt(square),
             norms=None if self.norms is None else self.norms.scaled(square),
+            samples=None if self.samples is None else self.samples.scaled(square),
         )
 
     @property

@@ -98,7 +98,7 @@ class Running:
 
     def _alone(self) -> tuple[Rows, str, int]:
         """Return the outcome of theory alone."""
-        plan, moments = self.plan, self.plan.inputs.moments()
+        plan, moments = self.plan, self.plan.moments()
         case: Case
         unknown: FloatArray | None = None
         columns: dict[str, Sequence[FloatArray | None]] = {}

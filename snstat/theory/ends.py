@@ -27,6 +27,8 @@ from snstat.theory.start import why_no_pairs
 
 NORMS = "the samples of these data differ in norm"
 DATA_ON_GRID = "each position of data has moments of its own"
+ONE_BY_ONE = "samples of data on a grid are followed one by one"
+OF_EACH = "first order in 1/width is not derived for samples of data that differ"
 DATA_TOKENS = "how often tokens of data are equal is not known"
 TOO_SMALL = "second moments are so small that they lose digits"
 NO_HIGHER = (
@@ -36,10 +38,11 @@ UNTRUSTED = "networks differ too much for first order in 1/width"
 
 
 def ends_of_signals(
-    network: Network, start: Signal, step: Step, inputs: InputMoments
+    network: Network, start: Signal, step: Step, inputs: InputMoments | None = None
 ) -> Iterator[TheoryEnd]:
     """Yield where theory of signals ends, of samples and of pairs of positions, from the signal of
-    the input and the `step` of all layers, each layer in turn."""
+    the input and the `step` of all layers, each layer in turn; `inputs` are None of a sample by
+    itself."""
     yield from _at_start(network, start, inputs)
     for number, own in _numbered(step, 1):
         if own.why:
@@ -114,13 +117,14 @@ def ends_of(
     return told([*found, TheoryEnd(OF_UNITS, 0, NO_HIGHER)])
 
 
-def _at_start(network: Network, start: Signal, inputs: InputMoments) -> Iterator[TheoryEnd]:
+def _at_start(network: Network, start: Signal, inputs: InputMoments | None) -> Iterator[TheoryEnd]:
     """Yield what is not known of the signal of the input, whose own statistics are exact."""
     if not start.known:
-        yield TheoryEnd(OF_SIGNAL, 1, NORMS if inputs.norms is not None else DATA_ON_GRID)
+        norms = inputs is not None and inputs.norms is not None
+        yield TheoryEnd(OF_SIGNAL, 1, NORMS if norms else DATA_ON_GRID)
         return
     if np.isnan(start.gap).any():
-        yield TheoryEnd(OF_SAMPLES, 1, DATA_TOKENS)
+        yield TheoryEnd(OF_SAMPLES, 1, ONE_BY_ONE if inputs is None else DATA_TOKENS)
     if start.same.ndim == 1 and start.mean.size > 1:
         yield TheoryEnd(OF_PAIRS, 0, why_no_pairs(network) or DATA_TOKENS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +15,10 @@ from snstat.layers.signal import Signal, Step
 from snstat.layers.squares import diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
-from snstat.theory.start import steps_of
+from snstat.theory.start import signal_of_sample, steps_of, why_no_pairs
+
+# Numbers that are kept of profiles, in all layers together.
+MOST_KEPT = 2**22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,16 +55,65 @@ def profiles(
     *,
     train: bool = True,
 ) -> dict[int, Profile]:
-    """Return theory of the layers of these `numbers`, 0 for the input; see `walk`."""
-    start, step = steps_of(network, batch, inputs, train=train)
-    wanted, last = set(numbers), max(numbers, default=-1)
-    found = {}
+    """Return theory of the layers of these `numbers`, 0 for the input; see `walk`. That of samples
+    that are followed one by one is the average over all."""
+    wanted, found, samples = set(numbers), dict[int, Profile](), inputs.samples
+    if samples is None or samples.left_out:
+        start, step = steps_of(network, batch, inputs, train=train)
+        return {number: _profile(signal) for number, signal in _chosen(start, step, wanted)}
+    block, pairs = network.block if train else network.block.evaluated(), not why_no_pairs(network)
+    squares: dict[int, FloatArray] = {}
+    for values, share in zip(samples.values, samples.shares, strict=True):
+        start = signal_of_sample(network.input, values, pairs=pairs)
+        for number, signal in _chosen(start, block.moments([start], 1), wanted):
+            own = share * diagonal(signal.same).reshape(signal.shape.grid)
+            squares[number] = squares.get(number, 0.0) + own
+    for number, square in squares.items():
+        found[number] = Profile(square, np.full_like(square, math.nan))
+    return found
+
+
+class Profiles:
+    """E[x²] at every position of all layers, added up over samples: as long as they are few."""
+
+    def __init__(self) -> None:
+        self._squares: list[FloatArray] | None = []
+
+    def add(self, start: Signal, step: Step, share: float) -> None:
+        """Add those of a sample, with the part that it is of all."""
+        if self._squares is None:
+            return
+        first, size = not self._squares, 0
+        for number, signal in enumerate(chain([start], _signals(step))):
+            square = share * diagonal(signal.same)
+            size += square.size
+            if size > MOST_KEPT:
+                self._squares = None
+                return
+            if first:
+                self._squares.append(square)
+            else:
+                self._squares[number] += square
+
+    def least(self, layers: int) -> FloatArray:
+        """Return E[x²] where it is least over its average, of so many layers, NaN of one position,
+        and where that is not known."""
+        found = np.full(layers, math.nan)
+        for number, square in enumerate(self._squares or []):
+            average = float(square.mean())
+            if square.size > 1 and average > 0:
+                found[number] = float(square.min()) / average
+        return found
+
+
+def _chosen(start: Signal, step: Step, wanted: set[int]) -> Iterator[tuple[int, Signal]]:
+    """Yield the signals of the layers of `wanted` numbers, with them."""
+    last = max(wanted, default=-1)
     for number, signal in enumerate(chain([start], _signals(step))):
         if number > last:
-            break
+            return
         if number in wanted:
-            found[number] = _profile(signal)
-    return found
+            yield number, signal
 
 
 def _signals(step: Step) -> Iterator[Signal]:

@@ -12,7 +12,7 @@ from snstat.layers.container_step import ContainerStep
 from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.shape import Shape
-from snstat.layers.signal import PRODUCTS, SQUARES, STILL, Signal
+from snstat.layers.signal import PLACE, PRODUCTS, SQUARES, STILL, Signal
 from snstat.layers.squares import MANY_POSITIONS, MOST_PAIRED, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
@@ -50,6 +50,13 @@ def _pairs(network: Network, few: int) -> int:
     return pairs
 
 
+def positions_of(network: Network) -> int:
+    """Return how many positions all layers have together."""
+    if network.depth > MOST_COUNTED:
+        return network.depth * network.input.positions
+    return sum(row.after.positions for row in network.rows())
+
+
 def steps_of(
     network: Network, batch: int, inputs: InputMoments, *, train: bool
 ) -> tuple[Signal, ContainerStep]:
@@ -80,6 +87,22 @@ def signal_of(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) ->
         apart = np.diag(apart)
     higher = _of_drawn(inputs, mean, diagonal(same))
     return Signal(shape, mean, same, apart, law, higher=higher, varies=varies)
+
+
+def signal_of_sample(shape: Shape, values: FloatArray, *, pairs: bool) -> Signal:
+    """Return the signal of one sample of data, (units,), with `pairs` of positions or without. How
+    alike another sample is, it does not know."""
+    units = values.reshape(shape.positions, shape.channels)
+    mean, square = units.mean(axis=1), (units * units).mean(axis=1)
+    same = units @ units.T / shape.channels if pairs or shape.positions == 1 else square
+    apart = units - mean[:, None]
+    variance = (apart * apart).mean(axis=1)
+    fourth = (apart**4).mean(axis=1) - 3.0 * variance**2
+    higher = Higher((apart**3).mean(axis=1), fourth, fixed=True)
+    law = OTHER if units.any() else ZERO
+    return Signal(
+        shape, mean, same, np.full_like(same, math.nan), law, frozenset((PLACE,)), higher=higher
+    )
 
 
 def _of_drawn(inputs: InputMoments, mean: FloatArray, square: FloatArray) -> Higher | None:

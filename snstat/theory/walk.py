@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.container_step import TOLD, ContainerStep, Spreads
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
-from snstat.layers.higher import LEAST_FOURTH, pooled
-from snstat.layers.law import GAUSSIAN, ZERO
-from snstat.layers.layer import Layer
-from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.spread import Spread
-from snstat.layers.squares import alone, diagonal
+from snstat.layers.signal import Slope
+from snstat.layers.squares import alone
 from snstat.network.network import Network
 from snstat.results import InputMoments
-from snstat.results.theory_end import OF_SIGNAL, OF_WIDTH, TheoryEnd
+from snstat.results.theory_end import OF_SIGNAL, TheoryEnd
+from snstat.theory.columns import SPREADS, WALKED, log_norm, moments_of, spreads_of
 from snstat.theory.ends import ends_of_gradients, ends_of_signals, ends_of_sizes
 from snstat.theory.fluctuations import input_spread
-from snstat.theory.folds import back_through, forward_through, onward_through
+from snstat.theory.over_samples import over_samples
 from snstat.theory.start import steps_of
-
-# What `Walk` has of the moments of each layer, and to first order.
-_MOMENTS, _SPREADS = 8, 11
+from snstat.theory.through import backward, forward, spreads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +46,8 @@ class Walk:
     variance of the second moment of the Gaussian of which the layer is a function (`variance` where
     there is more than one), and `uniform` the share of uniform biases in it.
 
-    `ends` are the layers at which theory ends, with the reason of each.
+    `ends` are the layers at which theory ends, with the reason of each. `own` are statistics by
+    name that do not follow from these: of batches of samples that are followed one by one.
     """
 
     input: Shape
@@ -78,11 +72,12 @@ class Walk:
     q_variance: FloatArray
     uniform: FloatArray
     ends: tuple[TheoryEnd, ...] = field(kw_only=True)
+    own: Mapping[str, FloatArray] = field(kw_only=True, default_factory=dict)
 
     @classmethod
     def unknown(cls, shape: Shape, depth: int, reason: str) -> Walk:
         """Return that nothing is known of a network, for this reason."""
-        columns = len(fields(cls)) - 2  # without the shape and the ends
+        columns = len(fields(cls)) - 3  # without the shape, the ends and what samples have
         none = np.full((columns, depth + 1), math.nan)
         return cls(shape, *none, ends=(TheoryEnd(OF_SIGNAL, 1, reason),))
 
@@ -100,243 +95,32 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     of batches on if `train`.
 
     Every sample has a random linear read-out of its own. A repeated block is followed until its
-    state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
+    state repeats. Samples of data that differ in norm, or on a grid, are followed one by one: there
+    is no theory without them.
     """
-    start, step = steps_of(network, batch, inputs, train=train)
     layers = network.depth + 1
-    moments, spreads = np.empty((_MOMENTS, layers)), np.empty((_SPREADS, layers))
+    if inputs.samples is not None:
+        if inputs.samples.left_out:
+            return Walk.unknown(network.input, network.depth, inputs.samples.left_out)
+        found = over_samples(network, inputs.samples, train=train)
+        unknown = np.full((SPREADS, layers), math.nan)
+        columns = np.concatenate([found.moments, found.log_gradient[None], unknown])
+        return Walk(network.input, *columns, ends=found.ends, own=found.own)
+    start, step = steps_of(network, batch, inputs, train=train)
+    moments, of_width = np.empty((WALKED, layers)), np.empty((SPREADS, layers))
     logs = np.empty(layers)
 
-    moments[:, 0] = math.nan if network.input.tokens else _numbers(start)
-    _forward(step, moments[:, 1:])
+    moments[:, 0] = math.nan if network.input.tokens else moments_of(start)[:WALKED]
+    forward(step, moments[:, 1:])
     # A read-out is independent for every position too.
     own = alone(np.ones(step.signal.mean.size), step.signal.same)
-    logs[0] = _log_norm(_backward(step, Slope(own, own), logs[1:])[0], start)
+    logs[0] = log_norm(backward(step, Slope(own, own), logs[1:])[0], start)
     logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
-    spreads[:, 0] = _relative(first)
+    of_width[:, 0] = spreads_of(first)
     ends, wide = [*ends_of_signals(network, start, step, inputs)], list[TheoryEnd]()
-    _spreads(network.block, step, [first], spreads[:, 1:], (1, wide))
+    spreads(network.block, step, [first], of_width[:, 1:], (1, wide))
     ends += [*ends_of_gradients(network.input, step, logs, ends), *wide]
-    mean, square, gap, over_units, over_positions, cosine, least, tails = moments
-    of_positions = over_positions, cosine, least, tails
-    ends += ends_of_sizes(mean, square)
-    columns = mean, square, gap, over_units, *of_positions, logs, *spreads
+    ends += ends_of_sizes(moments[0], moments[1])
+    columns = np.concatenate([moments, logs[None], of_width])
     return Walk(network.input, *columns, ends=tuple(ends))
-
-
-# Arrays of many layers are written in place: to allocate and to join them would take as long as the
-# theory of a block that is repeated a hundred thousand times.
-
-
-def _forward(step: Step, out: FloatArray) -> None:
-    """Write `_numbers` of every layer to `out`, (columns, layers)."""
-    if not isinstance(step, ContainerStep):
-        out[:, 0] = _numbers(step.signal)
-        if not step.told:
-            out[1:, 0] = math.nan
-        return
-    counts, begin, end = [entry.layer.count for entry in step.container.parts], 0, 0
-
-    def write(steps: Sequence[Step], out: FloatArray) -> None:
-        place = 0
-        for inner, count in zip(steps, counts, strict=True):
-            _forward(inner, out[:, place : place + count])
-            place += count
-
-    size = sum(counts)
-    for steps in step.turns:
-        begin, end = end, end + size
-        write(steps, out[:, begin:end])
-    if step.equal:
-        _repeat(out[:, begin:end], out[:, end:])
-    for fold in step.folds:
-        begin, end = end, end + size * (fold.stretch.end - fold.stretch.first)
-        forward_through(fold, write, out[:, begin:end])
-
-
-def _backward(step: Step, slope: Slope, out: FloatArray) -> tuple[Slope, ...]:
-    """Return the slopes of the inputs of a block, given the `slope` after it, and write ln of the
-    squared norms of the gradients of every layer to `out`, (layers,)."""
-    if not isinstance(step, ContainerStep):
-        raise TypeError(step)
-    begin = end = len(out)
-
-    def pull(inner: Step, after: Slope) -> tuple[Slope, ...]:
-        nonlocal begin
-        if isinstance(inner, ContainerStep):
-            begin -= inner.container.count
-            return _backward(inner, after, out[begin : begin + inner.container.count])
-        begin -= 1
-        out[begin] = _log_norm(after, inner.signal)
-        return inner.pull(after)
-
-    def back(steps: Sequence[Step], after: Slope, to: FloatArray) -> Slope:
-        place = len(to)
-
-        def pull(inner: Step, after: Slope) -> tuple[Slope, ...]:
-            nonlocal place
-            place -= 1
-            if isinstance(inner, ContainerStep):
-                place -= inner.container.count - 1
-                return _backward(inner, after, to[place : place + inner.container.count])
-            to[place] = _log_norm(after, inner.signal)
-            return inner.pull(after)
-
-        return step.container.back(steps, after, pull)[0]
-
-    for fold in reversed(step.folds):
-        layers = step.container.count // step.container.repetitions
-        size = layers * (fold.stretch.end - fold.stretch.first)
-        slope = back_through(fold, back, slope, out[begin - size : begin])
-        begin = end = begin - size
-    of_outer: list[Slope] = []
-    for before, more, rate in step.way_back(slope, pull, of_outer, folds=False):
-        turn, end, slope = out[begin:end], begin, before
-        if more:
-            end = begin = begin - more * len(turn)
-            earlier = _turns(out[begin : begin + more * len(turn)], len(turn))
-            earlier[...] = turn + rate * np.arange(more, 0.0, -1.0)[:, None]
-    return (slope, *of_outer)
-
-
-def _spreads(
-    layer: Layer,
-    step: Step,
-    inputs: Sequence[Spread] | NoTheory,
-    out: FloatArray,
-    told: tuple[int, list[TheoryEnd]],
-) -> Spread | NoTheory:
-    """Return the spread after a layer, and write `_relative` of every layer that it consists of to
-    `out`, (columns, layers). The number of the first of these is that of `told`, whose list takes
-    where spreads end."""
-    number, ends = told
-    if isinstance(inputs, NoTheory) or not isinstance(step, ContainerStep):
-        after = inputs if isinstance(inputs, NoTheory) else layer.spread(step, inputs)
-        out[...] = np.array(_relative(after))[:, None]
-        if isinstance(after, NoTheory) and after.why:
-            ends.append(TheoryEnd(OF_WIDTH, number, after.why))
-        return after
-    size, begin, end = step.container.count // step.container.repetitions, 0, 0
-
-    def onto(to: FloatArray, number: int, ends: list[TheoryEnd]) -> Spreads:
-        """Return what writes the spreads of one turn, whose first layer has this number."""
-        place = 0
-
-        def through(
-            inner: Layer, step: Step, given: Sequence[Spread] | NoTheory
-        ) -> Spread | NoTheory:
-            nonlocal place
-            start, place = place, place + inner.count
-            return _spreads(inner, step, given, to[:, start:place], (number + start, ends))
-
-        return through
-
-    after = TOLD
-    for after, more in step.way_of_spreads(inputs[0], onto(out, number, ends), folds=False):
-        begin, end = end, end + size
-        if more and isinstance(after, NoTheory):
-            out[:, end:] = math.nan
-        elif more:
-            _repeat(out[:, begin:end], out[:, end:])
-    last = list[TheoryEnd]()  # those of the turn of a fold that was asked for last
-
-    def onward(
-        turn: int, steps: Sequence[Step], before: Spread, to: FloatArray
-    ) -> Spread | NoTheory:
-        last.clear()
-        return step.container.spreads(steps, before, onto(to, number + turn * size, last))
-
-    for fold in step.folds:
-        if isinstance(after, NoTheory):
-            out[:, end:] = math.nan
-            break
-        response, detailed = after.responses[0], after.detailed
-        begin, end = end, end + size * (fold.stretch.end - fold.stretch.first)
-        after = onward_through(fold, onward, after, out[:, begin:end])
-        if isinstance(after, NoTheory):
-            ends.extend(last)
-        else:
-            both = response * after.responses[0]
-            after = after._replace(responses=(both,), detailed=detailed or after.detailed)
-    return after
-
-
-def _repeat(turn: FloatArray, rest: FloatArray) -> None:
-    """Write the layers of a turn, (columns, size), to those of all later ones, (columns, turns ·
-    size)."""
-    later = _turns(rest, turn.shape[1])
-    if later.shape[1] < turn.shape[1]:
-        later[...] = turn[:, None]
-        return
-    for place in range(turn.shape[1]):  # numpy is slow where the last axis is short
-        later[:, :, place] = turn[:, place, None]
-
-
-def _turns(layers: FloatArray, size: int) -> FloatArray:
-    """Return a view of the layers of several turns, (…, layers), as (…, turns, size)."""
-    return layers.reshape(*layers.shape[:-1], -1, size)
-
-
-def _relative(spread: Spread | NoTheory) -> tuple[float, ...]:
-    """Return the columns of `Walk` from `variance` on."""
-    if isinstance(spread, NoTheory):
-        return (math.nan,) * _SPREADS
-    given, mean = spread.given, (math.nan,) * 5
-    if spread.average is not None:
-        x = spread.average
-        mean = x.shift, x.residual, x.variance, x.pair, x.size
-    last = (spread.variance, 0.0) if given is None else (given.variance, given.uniform)
-    return *spread[:4], *mean, *last
-
-
-def _numbers(signal: Signal) -> tuple[float, ...]:
-    """Return the columns of `Walk` up to `kurtosis`."""
-    of_pairs, least = (math.nan, math.nan), math.nan
-    if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
-        mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
-        centre = mean * mean
-    else:
-        mean, every = float(signal.mean.mean()), diagonal(signal.same)
-        square = float(every.mean())
-        least = float(every.min()) / square if square > 0 else math.nan
-        gap, centre = float(diagonal(signal.gap).mean()), float((signal.mean**2).mean())
-        if signal.same.ndim > 1:
-            of_pairs = _of_pairs(signal.same)
-    if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
-        mean = math.nan
-    return mean, square, gap, max(square - centre, 0.0), *of_pairs, least, _kurtosis(signal)
-
-
-def _kurtosis(signal: Signal) -> float:
-    """Return the kurtosis of all units at all positions, NaN where it is not known."""
-    if signal.higher is None and signal.law != GAUSSIAN:
-        return math.nan
-    higher = signal.beyond
-    if higher is None:
-        return math.nan
-    if signal.higher is None and signal.mean.size == 1:
-        return 3.0 if signal.same.item() >= LEAST_SQUARE else math.nan
-    variance, _, fourth = pooled(higher, signal.mean, diagonal(signal.same))
-    if not variance >= LEAST_FOURTH:
-        return math.nan
-    return 3.0 + fourth / variance**2
-
-
-def _of_pairs(same: FloatArray) -> tuple[float, float]:
-    """Return the variance over positions and their mean cosine, from E[x_u x_v], (P, P). Positions
-    that are 0 have no angle."""
-    square = np.diagonal(same)
-    apart = max(float(square.mean() - same.mean()), 0.0)
-    there = square >= LEAST_SQUARE
-    count = np.count_nonzero(there)
-    if count < 2:
-        return apart, math.nan
-    scale = np.where(there, 1.0 / np.sqrt(np.where(there, square, 1.0)), 0.0)
-    return apart, float(scale @ same @ scale - count) / (count * (count - 1))
-
-
-def _log_norm(slope: Slope, signal: Signal) -> float:
-    """Return ln of the squared norm of a gradient, −inf where it is 0."""
-    square = slope.same.item() if slope.same.size == 1 else float(diagonal(slope.same).mean())
-    return slope.log + (math.log(square * signal.shape.units) if square > 0 else square - math.inf)

@@ -33,9 +33,12 @@ def moments_of(x: np.ndarray) -> InputMoments:
     )
 
 
+OTHERS = ("norms", "samples")
+
+
 def numbers(record: InputMoments | NormClasses) -> list[float]:
     """Return all numbers of a record."""
-    values = [record[key] for key in record.keys() if key != "norms"]  # noqa: SIM118  # no dict
+    values = [record[key] for key in record.keys() if key not in OTHERS]  # noqa: SIM118  # no dict
     return [float(number) for value in values for number in np.ravel(value)]
 
 
