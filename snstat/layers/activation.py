@@ -14,12 +14,14 @@ from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.gaussian.centred import CentredMoments
 from snstat.gaussian.pairs import pair_slope
+from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.activation_on_grid import activated_on_grid
 from snstat.layers.activation_spread import spread_of
 from snstat.layers.activation_unknown import activated_unknown
 from snstat.layers.after_batch_norm import through
 from snstat.layers.after_dropout import through_mask
+from snstat.layers.between import activated_between
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.higher import Higher
@@ -62,6 +64,12 @@ class Activation(Layer):
         """See Layer."""
         return activated(self.function, one(inputs))
 
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray | NoTheory:
+        """See Layer."""
+        if not (self.function.linear or all(x.law in (GAUSSIAN, ZERO) for x in _firsts(steps))):
+            return NoTheory(NOT_GAUSSIAN)
+        return activated_between(self.function, one(inputs), steps)
+
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         return draw.activate(self.function, one(inputs))
@@ -69,6 +77,10 @@ class Activation(Layer):
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return spread_of(self.function, step, one(inputs))
+
+
+def _firsts(steps: Sequence[Step]) -> list[Signal]:
+    return [step.inputs[0] for step in steps]
 
 
 def activated(function: Function, signal: Signal) -> Step | NoTheory:

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import fitted, outer_between, with_own
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.higher import Higher, none
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
@@ -49,6 +51,10 @@ class Add(Layer):
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""
         return after_sum(step, inputs, [1.0] * len(inputs))
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray:
+        """See Layer."""
+        return sum_between(steps, inputs, [1.0] * len(inputs))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""
@@ -101,6 +107,25 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | NoTheor
         )
 
     return Step(tuple(inputs), after, pull)
+
+
+def sum_between(
+    steps: Sequence[Step], inputs: Sequence[FloatArray], factors: Sequence[float]
+) -> FloatArray:
+    """Return the products of different samples after the sum of `inputs` times `factors`."""
+    own = steps[0].inputs
+    total = {id(signal): 0.0 for signal in own}
+    for signal, factor in zip(own, factors, strict=True):
+        total[id(signal)] += factor
+    found = np.zeros(1)
+    means = np.zeros((len(steps), own[0].mean.size))  # of the summands so far
+    for place, (signal, crossed) in enumerate(zip(own, inputs, strict=True)):
+        c = total.pop(id(signal), 0.0)
+        mean = c * np.array([step.inputs[place].mean for step in steps])
+        part = c * c * fitted(crossed, signal.same)
+        found = found + part + outer_between(means, mean, part) + outer_between(mean, means, part)
+        means = means + mean
+    return with_own(found, steps)
 
 
 def _higher(summands: Sequence[tuple[Signal, float]]) -> Higher | None:

@@ -33,6 +33,7 @@ class Concat(Layer):
     """
 
     kind: ClassVar[str] = "concat"
+    linear: ClassVar[bool] = True
     per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 

@@ -88,7 +88,7 @@ class ContainerStep(Step):
         """Return the number of turns, without those of folds unless they are asked for."""
         return len(self.turns) if self.folds and not folds else self.container.repetitions
 
-    def _at(self, turn: int) -> tuple[Step, ...]:
+    def steps_at(self, turn: int) -> tuple[Step, ...]:
         """Return the steps of a turn."""
         for fold in self.folds:
             if fold.stretch.first <= turn < fold.stretch.end:
@@ -105,7 +105,7 @@ class ContainerStep(Step):
         """
         response, detailed = 1.0, False
         for turn in range(self._asked(folds=folds)):
-            steps = self._at(turn)
+            steps = self.steps_at(turn)
             with at(self.container.called(turn)):
                 after = self.container.spreads(steps, before, through)
             rest = self.container.repetitions - turn - 1
@@ -153,7 +153,7 @@ class ContainerStep(Step):
             yield slope, 0, 0.0
         for turn in range(self._asked(folds=folds) - self.equal - 1, -1, -1):
             with at(self.container.called(turn)):
-                slope, *parts = self.container.back(self._at(turn), slope, pull)
+                slope, *parts = self.container.back(self.steps_at(turn), slope, pull)
             add(parts)
             yield slope, 0, 0.0
 

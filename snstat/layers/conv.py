@@ -99,8 +99,8 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         q = pre_second_moment(self.at(shape), mean, second_moment)
         return (self.square_slope(q),) * self.groups
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
-        """See Layer."""
+    def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
+        """See Weighted."""
         signal = one(inputs)
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
             return NoTheory(BY_PLACE)
@@ -112,7 +112,7 @@ class Conv(WindowOptions, WeightOptions, Weighted):
             # A depthwise_conv: a unit depends on what its channel does.
             after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
             own = replace(own, signal=after)
-        return self.activated(own)
+        return own
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

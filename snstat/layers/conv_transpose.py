@@ -144,11 +144,10 @@ class ConvTranspose(WeightOptions, Weighted):
             total += count * often * self.square_slope(q)
         return (total / (over.taps * over.size),)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
-        """See Layer."""
+    def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
+        """See Weighted."""
         signal = one(inputs)
-        own = transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
-        return self.activated(own)
+        return transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

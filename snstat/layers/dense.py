@@ -78,11 +78,10 @@ class Dense(WeightOptions, Weighted):
         q = pre_second_moment(self.at(shape.channels), mean, second_moment)
         return (self.square_slope(q),)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
-        """See Layer."""
+    def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
+        """See Weighted."""
         signal = one(inputs)
-        own = through(self.at(signal.shape.channels), signal)
-        return self.activated(own)
+        return through(self.at(signal.shape.channels), signal)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -83,8 +83,8 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
         """See Layer."""
         return (1.0 if resolve(self.activation or LINEAR).linear else math.nan,)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
-        """See Layer."""
+    def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
+        """See Weighted."""
         signal = one(inputs)
         if self.weights == STANDARDIZED:
             return NoTheory("weights of sum 0 over one window need pairs of positions")
@@ -94,7 +94,7 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
             return own
         # A unit depends on what its channel depends on, beside its weights.
         after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
-        return self.activated(replace(own, signal=after))
+        return replace(own, signal=after)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -36,6 +36,7 @@ class Dropout(Layer):
     """
 
     kind: ClassVar[str] = "dropout"
+    linear: ClassVar[bool] = True
     per_position: ClassVar[bool] = True
 
     rate: float = option(RATE, "Probability that a unit is dropped.", default=MISSING)

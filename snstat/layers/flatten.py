@@ -31,6 +31,7 @@ class Flatten(Layer):
     """
 
     kind: ClassVar[str] = "flatten"
+    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:

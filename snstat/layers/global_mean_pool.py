@@ -28,6 +28,7 @@ class GlobalMeanPool(Layer):
     """
 
     kind: ClassVar[str] = "global_mean_pool"
+    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     @property

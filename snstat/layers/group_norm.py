@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.no_theory import BY_PLACE, NO_VARIANCE, NoTheory
@@ -56,8 +57,8 @@ class GroupNorm(Norm):
         signal = one(inputs)
         if not signal.known:
             return self._renewed(signal)
-        square, mean = diagonal(signal.same).mean(), signal.mean.mean()
-        scale = scales(square, mean, self.epsilon)
+        less, own = self.measured(signal)
+        mean, scale = less[0], None if own is None else own[0]
         if scale is None:
             return NoTheory(NO_VARIANCE)
         if signal.shape.channels < FEWEST_CHANNELS * self.groups:
@@ -83,6 +84,12 @@ class GroupNorm(Norm):
         if signal.mean.size > 1 or not enough or (self.groups > 1 and PLACE in signal.fresh):
             return NoTheory("")  # that of the layer where theory ended
         return renewed(signal, self.epsilon, centred=True)
+
+    def measured(self, signal: Signal) -> tuple[FloatArray, FloatArray | None]:
+        """See Norm."""
+        square, mean = diagonal(signal.same).mean(), signal.mean.mean()
+        scale, like = scales(square, mean, self.epsilon), np.ones_like(signal.mean)
+        return mean * like, None if scale is None else scale * like
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer. Of one group it is layer norm."""

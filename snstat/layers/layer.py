@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import linear_between
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.no_theory import ON_GRID, UNDERIVED, NoTheory
 from snstat.layers.shape import Shape
@@ -42,6 +44,9 @@ class Layer(Settings, ABC):
     # Whether it treats every position by itself, as it does every sample: those of vectors may then
     # stand at positions.
     per_position: ClassVar[bool] = False
+    # Whether products of two samples after it are a linear function of those before it, which is
+    # the same for all samples.
+    linear: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
     # Whether the values of a sample depend on the rest of its batch in train mode.
@@ -70,6 +75,13 @@ class Layer(Settings, ABC):
         behind a layer that makes other positions: it is of all units, not of those at a position.
         """
         return _underived([*step.inputs, step.signal])
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray | NoTheory:
+        """Return the products of different samples after this layer, given the step of each and
+        those of its `inputs`; or why theory does not know them. See `between.py`."""
+        if not self.linear:
+            return NoTheory("products of samples that differ are not derived for it")
+        return linear_between(lambda given: self.moments(given, 1), steps, inputs)
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """Return this layer with the option `knob` set to `value`, None if it has no such one."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.no_theory import NO_VARIANCE, NoTheory
@@ -38,7 +39,7 @@ class LayerNorm(Norm):
         signal = one(inputs)
         if not signal.known:
             return renewed(signal, self.epsilon, centred=True)
-        scale = scales(diagonal(signal.same), signal.mean, self.epsilon)
+        _, scale = self.measured(signal)
         if scale is None:
             return NoTheory(NO_VARIANCE)
         both = outer(scale, scale, signal.same)
@@ -51,6 +52,10 @@ class LayerNorm(Norm):
             signal.law.centred(factor, -factor * float(signal.mean[0])),
         )
         return divided(signal, after, scale)
+
+    def measured(self, signal: Signal) -> tuple[FloatArray, FloatArray | None]:
+        """See Norm."""
+        return signal.mean, scales(diagonal(signal.same), signal.mean, self.epsilon)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""

@@ -29,6 +29,7 @@ class MeanPool(PoolOptions, Layer):
     """
 
     kind: ClassVar[str] = "mean_pool"
+    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     @property

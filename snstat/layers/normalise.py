@@ -10,11 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import fitted, outer_between, with_own
 from snstat.layers.draw import Pass, Values
 from snstat.layers.higher import Higher, none
 from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer import Layer, one
 from snstat.layers.least import Least
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, unknown_slopes
 from snstat.layers.squares import outer
@@ -41,6 +43,24 @@ class Norm(Layer):
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
         return one(inputs)
+
+    def measured(self, signal: Signal) -> tuple[FloatArray, FloatArray | None]:
+        """Return what is subtracted from the units of each position, and what they are divided by,
+        None for 0, both (positions,), of kinds for which both are numbers of one sample."""
+        raise NotImplementedError
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray | NoTheory:
+        """See Layer."""
+        try:
+            found = [self.measured(step.inputs[0]) for step in steps]
+        except NotImplementedError:
+            return super().between(steps, inputs)
+        mean = np.array([step.inputs[0].mean for step in steps])
+        less, scale = (np.array([own[n] for own in found]) for n in range(2))
+        crossed = fitted(one(inputs), steps[0].inputs[0].same)
+        crossed = crossed - outer_between(mean, less, crossed) - outer_between(less, mean, crossed)
+        crossed = crossed + outer_between(less, less, crossed)
+        return with_own(crossed / outer_between(scale, scale, crossed), steps)
 
 
 def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray | None:

@@ -38,6 +38,7 @@ class PixelShuffle(Layer):
     """
 
     kind: ClassVar[str] = "pixel_shuffle"
+    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     factor: Sizes = option(SIZES, "Places of a position, along each axis.", default=MISSING)

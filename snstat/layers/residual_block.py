@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from snstat.errors import InvalidValueError
-from snstat.layers.add import sum_of
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.add import sum_between, sum_of
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.draw import Draw, Pass, Values
@@ -128,6 +129,10 @@ class Sum(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, (self.skip, self.scale))
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray:
+        """See Layer."""
+        return sum_between(steps, inputs, (self.skip, self.scale))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.no_theory import NO_VARIANCE, NoTheory
@@ -37,8 +38,7 @@ class RmsNorm(Norm):
         signal = one(inputs)
         if not signal.known:
             return renewed(signal, self.epsilon, centred=False)
-        square = diagonal(signal.same)
-        scale = scales(square, np.zeros_like(square), self.epsilon)
+        _, scale = self.measured(signal)
         if scale is None:
             return NoTheory(NO_VARIANCE)
         both = outer(scale, scale, signal.same)
@@ -49,6 +49,12 @@ class RmsNorm(Norm):
             signal.law.moved(1.0 / float(scale[0])),
         )
         return divided(signal, after, scale, centred=False)
+
+    def measured(self, signal: Signal) -> tuple[FloatArray, FloatArray | None]:
+        """See Norm."""
+        square = diagonal(signal.same)
+        nothing = np.zeros_like(square)
+        return nothing, scales(square, nothing, self.epsilon)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | NoTheory:
         """See Layer."""

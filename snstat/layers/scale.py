@@ -27,6 +27,7 @@ class Scale(Layer):
     """
 
     kind: ClassVar[str] = "scale"
+    linear: ClassVar[bool] = True
     per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 

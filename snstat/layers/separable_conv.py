@@ -94,6 +94,11 @@ class SeparableConv(WindowOptions, WeightOptions, Weighted):
             return second
         return Step((one(inputs),), second.signal, lambda slope: first.pull(*second.pull(slope)))
 
+    def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
+        """See Weighted: through both, without the activation of the latter."""
+        first = self.depthwise.moments(inputs, 1)
+        return first if isinstance(first, NoTheory) else self.pointwise.weighed([first.signal])
+
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         first = self.depthwise.sample(inputs, draw)

@@ -38,6 +38,7 @@ class Upsample(Layer):
     """
 
     kind: ClassVar[str] = "upsample"
+    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     factor: Sizes = option(SIZES, "Copies of a position, along each axis.", default=MISSING)

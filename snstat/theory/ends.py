@@ -27,7 +27,7 @@ from snstat.theory.start import why_no_pairs
 
 NORMS = "the samples of these data differ in norm"
 DATA_ON_GRID = "each position of data has moments of its own"
-ONE_BY_ONE = "samples of data on a grid are followed one by one"
+MANY_SAMPLES = "too many pairs of samples and positions; use a smaller --batch"
 OF_EACH = "first order in 1/width is not derived for samples of data that differ"
 DATA_TOKENS = "how often tokens of data are equal is not known"
 TOO_SMALL = "second moments are so small that they lose digits"
@@ -124,7 +124,7 @@ def _at_start(network: Network, start: Signal, inputs: InputMoments | None) -> I
         yield TheoryEnd(OF_SIGNAL, 1, NORMS if norms else DATA_ON_GRID)
         return
     if np.isnan(start.gap).any():
-        yield TheoryEnd(OF_SAMPLES, 1, ONE_BY_ONE if inputs is None else DATA_TOKENS)
+        yield TheoryEnd(OF_SAMPLES, 1, MANY_SAMPLES if inputs is None else DATA_TOKENS)
     if start.same.ndim == 1 and start.mean.size > 1:
         yield TheoryEnd(OF_PAIRS, 0, why_no_pairs(network) or DATA_TOKENS)
 

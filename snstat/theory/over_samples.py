@@ -22,14 +22,32 @@ from snstat.layers.signal import Signal, Slope
 from snstat.layers.squares import alone
 from snstat.network.network import Network
 from snstat.results import Samples
-from snstat.results.theory_end import OF_SIGNAL, OF_WIDTH, TheoryEnd
+from snstat.results.theory_end import OF_SAMPLES, OF_SIGNAL, OF_WIDTH, TheoryEnd
+from snstat.theory.between_samples import between_samples
 from snstat.theory.columns import MOMENTS, WALKED, kurtosis_of, log_norm, moments_of
-from snstat.theory.ends import OF_EACH, ends_of_gradients, ends_of_signals, ends_of_sizes, told
+from snstat.theory.ends import (
+    MANY_SAMPLES,
+    OF_EACH,
+    ends_of_gradients,
+    ends_of_signals,
+    ends_of_sizes,
+    told,
+)
 from snstat.theory.profiles import Profiles
 from snstat.theory.repeated import layers_within
-from snstat.theory.start import MOST_PAIRS, signal_of_sample, why_no_pairs
+from snstat.theory.start import (
+    MOST_COUNTED,
+    MOST_PAIRS,
+    pairs_of,
+    positions_of,
+    signal_of_sample,
+    why_no_pairs,
+)
 from snstat.theory.through import backward, forward
 
+# Products of samples that are followed, at all pairs of positions where these are, in all layers
+# together, and in one.
+MOST_CROSSED, MOST_AT_ONCE = 2**27, 2**24
 # The places of columns.
 MEAN, SQUARE, OVER_POSITIONS, POSITION_COSINE, LEAST, KURTOSIS = 0, 1, 4, 5, 6, 7
 
@@ -99,24 +117,53 @@ def _together(network: Network, block: Block, samples: Samples) -> OverSamples:
 
 
 def _one_by_one(network: Network, block: Block, samples: Samples) -> OverSamples:
-    """Return theory of samples that are followed one by one."""
+    """Return theory of samples that are followed one by one, and of pairs of them where these are
+    few."""
     layers, count, pairs = network.depth + 1, len(samples.values), not why_no_pairs(network)
     moments, logs = np.empty((count, MOMENTS, layers)), np.empty((count, layers))
-    ends, profiles = list[TheoryEnd](), Profiles()
+    ends, profiles, steps = list[TheoryEnd](), Profiles(), list[ContainerStep]()
+    compared = samples.batches.shape[1] > 1 and _few(network, samples)
     for number, (values, share) in enumerate(zip(samples.values, samples.shares, strict=True)):
         start = signal_of_sample(network.input, values, pairs=pairs)
         step = block.moments([start], 1)  # a sample by itself: a batch of one
         _follow(start, step, moments[number], logs[number])
         profiles.add(start, step, float(share))
-        found = [*ends_of_signals(network, start, step)]
+        found = [end for end in ends_of_signals(network, start, step) if end.of != OF_SAMPLES]
         found += ends_of_gradients(network.input, step, logs[number], found)
         found += ends_of_sizes(*moments[number, [MEAN, SQUARE]])
         ends = [*told([*ends, *found])]
+        if compared:
+            steps.append(step)
     every = [_of_batch(moments[batch], logs[batch]) for batch in samples.batches]
     averages, gradients, variances = (np.mean(part, axis=0) for part in zip(*every, strict=True))
     averages[LEAST] = profiles.least(layers)
+    own = {"variance": variances, "cosine": np.full(layers, math.nan)}
+    if compared:
+        shape = network.input.positions, network.input.channels
+        alike = []
+        for batch in samples.batches:
+            values = samples.values[batch].reshape(len(batch), *shape)
+            alike.append(between_samples(block, [steps[row] for row in batch], values))
+            ends += alike[-1].ends
+        own["cosine"][1:] = np.mean([each.cosine for each in alike], axis=0)
+        own["variance_over_batch"] = np.full(layers, math.nan)
+        own["variance_over_batch"][1:] = np.mean([each.variance for each in alike], axis=0)
+    elif samples.batches.shape[1] > 1:
+        ends.append(TheoryEnd(OF_SAMPLES, 1, MANY_SAMPLES))
     ends.append(TheoryEnd(OF_WIDTH, 1, OF_EACH))
-    return OverSamples(averages, gradients, tuple(ends), {"variance": variances})
+    return OverSamples(averages, gradients, tuple(ends), own)
+
+
+def _few(network: Network, samples: Samples) -> bool:
+    """Return whether all pairs of samples of each batch are few enough to be followed, with all
+    their positions."""
+    trials, batch = samples.batches.shape
+    pairs = pairs_of(network)
+    largest = max((row.after.positions for row in network.rows()), default=1)
+    once = max(largest, network.input.positions) ** (2 if pairs else 1)
+    whole = trials * (pairs or positions_of(network))
+    most = max(whole / MOST_CROSSED, once / MOST_AT_ONCE)
+    return network.depth <= MOST_COUNTED and batch * batch * most <= 1.0
 
 
 def _follow(start: Signal, step: ContainerStep, moments: FloatArray, logs: FloatArray) -> None:
