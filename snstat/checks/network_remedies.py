@@ -26,6 +26,7 @@ from snstat.network.editing import Draft
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import InputMoments
+from snstat.theory.start import Followed
 
 # Of deeper networks, only other inputs are tried: theory of each change takes time and memory. So
 # does that of samples of data, in seconds.
@@ -134,7 +135,8 @@ def _long(case: NetworkCase) -> bool:
     samples = case.inputs.samples
     if samples is None or not case.network.input.grid:
         return case.depth > MOST_LAYERS
-    return seconds_of_samples(case.network, len(samples.values)) > MOST_SECONDS
+    of = Followed(len(samples.values), *samples.batches.shape)
+    return seconds_of_samples(case.network, of) > MOST_SECONDS
 
 
 def _attempt(case: NetworkCase, change: Change, inputs: InputMoments | None = None) -> Attempt:

@@ -23,6 +23,7 @@ from snstat.values.option import options_of
 
 if TYPE_CHECKING:
     from snstat.network.network import Network
+    from snstat.theory.start import Followed
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Setting = tuple[str, tuple[Any, ...]]
@@ -129,12 +130,12 @@ def networks_of(
     return found
 
 
-def announce_theory(network: Network, samples: int = 0) -> None:
-    """Say what theory of very many pairs of positions takes, or of as many `samples` of data.
+def announce_theory(network: Network, of: Followed | None = None) -> None:
+    """Say what theory of very many pairs of positions takes, or `of` samples of data.
     Raises InvalidValueError for more memory than there is."""
     from snstat.experiment.theory_room import theory_bytes, theory_takes
     from snstat.limits import require_memory
 
-    require_memory(theory_bytes(network, samples), "use a smaller grid")
-    if words := theory_takes(network, samples):
+    require_memory(theory_bytes(network, of), "use a smaller grid")
+    if words := theory_takes(network, of):
         notice(words)

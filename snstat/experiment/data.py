@@ -127,10 +127,6 @@ class DataInputs:
         # Sorted, so that a memory-mapped file is read from front to back.
         return np.sort(generator.choice(len(self.data), self.batch, replace=False, shuffle=False))
 
-    def taken(self, trials: int) -> int:
-        """Return how many different samples the trials take at most."""
-        return min(len(self.data), self.batch * trials)
-
     def samples(self, trials: int, seed: int) -> Samples:
         """Return the samples that the trials take. Those with equal values count as one."""
         if self.batch == len(self.data):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from snstat.engine.general.given import GivenLayer
     from snstat.engine.inputs import Inputs
     from snstat.sources.weights.chain import Chain
+    from snstat.theory.start import Followed
     from snstat.theory.walk import Walk
 
     Predicted = tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]
@@ -130,8 +131,8 @@ class NetworkPlan:
         return needed + pairs, where
 
     @property
-    def followed(self) -> int:
-        """How many samples of data theory follows one by one."""
+    def followed(self) -> Followed:
+        """The samples of data that theory follows one by one."""
         return followed(self.network, self.inputs, self.trials)
 
     @property
@@ -188,9 +189,8 @@ class NetworkPlan:
             sampler=self.sampler,
             train=self.train,
         )
-        if self.population is None:
-            return found
-        return replace(found, infinite_width=self.population.units)
+        units = None if self.population is None else self.population.units
+        return replace(found, infinite_width=units)
 
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
         """Prepare the kernels, see `compile_kernels`; say what theory takes where that is much."""

@@ -223,9 +223,8 @@ class Plan:
         )
 
     @property
-    def followed(self) -> int:
-        """How many samples of data theory follows one by one: none, but classes of them."""
-        return 0
+    def followed(self) -> None:
+        """The samples of data that theory follows one by one: none, but classes of them."""
 
     def moments(self) -> InputMoments:
         """Return the moments of the inputs. Reads all data, and raises if they cannot be used."""

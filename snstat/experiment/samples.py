@@ -13,21 +13,21 @@ from snstat.results import InputMoments, Samples
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
+    from snstat.theory.start import Followed
 
 # Theory of samples is left out where it would take longer, in seconds.
 LONGEST = 120.0
 
 
-def followed(network: Network, inputs: Inputs, trials: int) -> int:
-    """Return how many samples of data on a grid theory follows at most, 0 of other inputs. Vectors
-    are followed together, or take little time."""
-    from snstat.experiment.data import DataInputs
+def followed(network: Network, inputs: Inputs, trials: int) -> Followed:
+    """Return how many samples of data on a grid theory follows at most, none of other inputs.
+    Vectors are followed together, or take little time."""
+    from snstat.theory.start import Followed
 
-    shape = network.input
-    if shape.tokens or not shape.grid or not isinstance(inputs, DataInputs):
-        return 0
-    count = inputs.taken(trials)
-    return count if seconds_of_samples(network, count) <= LONGEST else 0
+    if not network.input.grid or network.input.tokens:
+        return Followed()
+    found = _taken(inputs, trials)
+    return found if seconds_of_samples(network, found) <= LONGEST else Followed()
 
 
 def with_samples(
@@ -42,13 +42,25 @@ def with_samples(
         return moments
     if moments.norms is None and not shape.grid:
         return moments
-    count = inputs.taken(trials)
-    seconds = seconds_of_samples(network, count)
+    found = _taken(inputs, trials)
+    seconds = seconds_of_samples(network, found)
     if seconds <= LONGEST:
         return replace(moments, samples=inputs.samples(trials, seed))
     none = np.empty((0, shape.units)), np.empty((0, inputs.batch), np.int64)
     why = (
-        f"theory of {count:,} samples would take about {seconds:,.0f} s, more than {LONGEST:g};"
-        " use a smaller --batch"
+        f"theory of {found.samples:,} samples would take about {seconds:,.0f} s, more than"
+        f" {LONGEST:g}; use a smaller --batch"
     )
     return replace(moments, samples=Samples(*none, why))
+
+
+def _taken(inputs: Inputs, trials: int) -> Followed:
+    """Return the samples of data that trials take, at most."""
+    from snstat.experiment.data import DataInputs
+    from snstat.theory.start import Followed
+
+    if not isinstance(inputs, DataInputs):
+        return Followed()
+    every = len(inputs.data) == inputs.batch
+    count = min(len(inputs.data), inputs.batch * trials)
+    return Followed(count, 1 if every else trials, inputs.batch)

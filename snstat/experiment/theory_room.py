@@ -3,7 +3,12 @@ time."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from snstat.network.network import Network
+
+if TYPE_CHECKING:
+    from snstat.theory.start import Followed
 
 # Of one pair of positions in one layer: bytes, and seconds on one core of a laptop. Measured for
 # convolutions of 60 × 60 positions, with ReLU and tanh, and a global mean pool.
@@ -25,34 +30,42 @@ def takes_time(network: Network) -> bool:
     return network.depth > MOST_COUNTED or pairs_of(network) > QUICK_PAIRS
 
 
-def theory_bytes(network: Network, samples: int = 0) -> float:
+def theory_bytes(network: Network, of: Followed | None = None) -> float:
     """Return the bytes that pairs of positions fill while theory of a network is computed, and what
-    is kept of `samples` of data that it follows one by one."""
-    from snstat.theory.start import pairs_of
+    is kept `of` samples of data that it follows one by one."""
+    from snstat.theory.start import MOST_AT_ONCE, pairs_of, products_of
 
+    pairs = BYTES * pairs_of(network)
+    if of is None or not of.samples:
+        return pairs
     own = network.input.units + KEPT * (network.depth + 1.0)
-    return BYTES * pairs_of(network) + 8.0 * samples * own
+    products = products_of(network, of)
+    pairs *= of.samples if products else 1
+    return pairs + 8.0 * of.samples * own + BYTES * min(products, MOST_AT_ONCE)
 
 
-def seconds_of_samples(network: Network, samples: int) -> float:
-    """Return about how long theory of so many samples of data takes, one by one. Blocks whose state
-    settles take less."""
-    from snstat.theory.start import pairs_of, positions_of
+def seconds_of_samples(network: Network, of: Followed) -> float:
+    """Return about how long theory of samples of data takes, one by one, and of all pairs of a
+    batch. Blocks whose state settles take less."""
+    from snstat.theory.start import pairs_of, positions_of, products_of
 
-    own = LAYER_SECONDS * network.depth + POSITION_SECONDS * positions_of(network)
-    return samples * (own + SECONDS * pairs_of(network))
+    each = LAYER_SECONDS * network.depth + POSITION_SECONDS * positions_of(network)
+    alone = of.samples * (each + SECONDS * pairs_of(network))
+    return alone + SECONDS * products_of(network, of)
 
 
-def theory_takes(network: Network, samples: int = 0) -> str:
-    """Return what theory of very many pairs of positions takes, or of as many `samples` of data, in
-    words; "" of fewer."""
+def theory_takes(network: Network, of: Followed | None = None) -> str:
+    """Return what theory of very many pairs of positions takes, or `of` samples of data that it
+    follows one by one, in words; "" of fewer."""
     from snstat.theory.start import pairs_of
 
     pairs = pairs_of(network)
-    seconds = seconds_of_samples(network, samples) if samples else SECONDS * pairs
-    room = f" and {BYTES * pairs / 2**30:.1f} GiB" if pairs > QUICK_PAIRS else ""
-    if samples and seconds > QUICK_SECONDS:
-        return f"theory of {samples:,} samples takes about {seconds:.0f} s{room}"
-    if not room:
+    what, seconds = f"{pairs:,} pairs of positions", SECONDS * pairs
+    quick = pairs <= QUICK_PAIRS
+    if of is not None and of.samples:
+        what, seconds = f"{of.samples:,} samples", seconds_of_samples(network, of)
+        quick = seconds <= QUICK_SECONDS
+    if quick:
         return ""
-    return f"theory of {pairs:,} pairs of positions takes about {seconds:.0f} s{room}"
+    room = f"{theory_bytes(network, of) / 2**30:.1f} GiB"
+    return f"theory of {what} takes about {seconds:.0f} s and {room}"

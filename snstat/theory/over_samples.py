@@ -36,18 +36,14 @@ from snstat.theory.ends import (
 from snstat.theory.profiles import Profiles
 from snstat.theory.repeated import layers_within
 from snstat.theory.start import (
-    MOST_COUNTED,
     MOST_PAIRS,
-    pairs_of,
-    positions_of,
+    Followed,
+    products_of,
     signal_of_sample,
     why_no_pairs,
 )
 from snstat.theory.through import backward, forward
 
-# Products of samples that are followed, at all pairs of positions where these are, in all layers
-# together, and in one.
-MOST_CROSSED, MOST_AT_ONCE = 2**27, 2**24
 # The places of columns.
 MEAN, SQUARE, OVER_POSITIONS, POSITION_COSINE, LEAST, KURTOSIS = 0, 1, 4, 5, 6, 7
 
@@ -122,7 +118,7 @@ def _one_by_one(network: Network, block: Block, samples: Samples) -> OverSamples
     layers, count, pairs = network.depth + 1, len(samples.values), not why_no_pairs(network)
     moments, logs = np.empty((count, MOMENTS, layers)), np.empty((count, layers))
     ends, profiles, steps = list[TheoryEnd](), Profiles(), list[ContainerStep]()
-    compared = samples.batches.shape[1] > 1 and _few(network, samples)
+    compared = products_of(network, Followed(count, *samples.batches.shape)) > 0
     for number, (values, share) in enumerate(zip(samples.values, samples.shares, strict=True)):
         start = signal_of_sample(network.input, values, pairs=pairs)
         step = block.moments([start], 1)  # a sample by itself: a batch of one
@@ -152,18 +148,6 @@ def _one_by_one(network: Network, block: Block, samples: Samples) -> OverSamples
         ends.append(TheoryEnd(OF_SAMPLES, 1, MANY_SAMPLES))
     ends.append(TheoryEnd(OF_WIDTH, 1, OF_EACH))
     return OverSamples(averages, gradients, tuple(ends), own)
-
-
-def _few(network: Network, samples: Samples) -> bool:
-    """Return whether all pairs of samples of each batch are few enough to be followed, with all
-    their positions."""
-    trials, batch = samples.batches.shape
-    pairs = pairs_of(network)
-    largest = max((row.after.positions for row in network.rows()), default=1)
-    once = max(largest, network.input.positions) ** (2 if pairs else 1)
-    whole = trials * (pairs or positions_of(network))
-    most = max(whole / MOST_CROSSED, once / MOST_AT_ONCE)
-    return network.depth <= MOST_COUNTED and batch * batch * most <= 1.0
 
 
 def _follow(start: Signal, step: ContainerStep, moments: FloatArray, logs: FloatArray) -> None:

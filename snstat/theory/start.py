@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from snstat.theory.predict import input_gap
 
 # Pairs of positions that are followed in all layers together: always, and where a layer needs them.
 FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
+# Products of two samples of data that are followed: in all layers together, and in one. A position
+# by itself takes the time of so many more.
+MOST_CROSSED, MOST_AT_ONCE, MORE_ALONE = 2**28, 2**24, 2000
 # Of more layers than these, all are taken to have the grid of the input.
 MOST_COUNTED = 10_000
 
@@ -55,6 +59,27 @@ def positions_of(network: Network) -> int:
     if network.depth > MOST_COUNTED:
         return network.depth * network.input.positions
     return sum(row.after.positions for row in network.rows())
+
+
+class Followed(NamedTuple):
+    """How many samples of data theory follows one by one, and the batches that they are in."""
+
+    samples: int = 0
+    batches: int = 0
+    batch: int = 0
+
+
+def products_of(network: Network, of: Followed) -> int:
+    """Return how many products of two samples of a batch are followed, with all their positions in
+    all layers together: 0 where they are too many, and of one sample."""
+    if of.batch < 2 or network.depth > MOST_COUNTED:
+        return 0
+    pairs, square = pairs_of(network), of.batch**2
+    positions = max(network.input.positions, *(row.after.positions for row in network.rows()))
+    whole = of.batches * (square * pairs or (square + MORE_ALONE) * positions_of(network))
+    at_once = square * positions ** (2 if pairs else 1)
+    few = whole <= MOST_CROSSED and at_once <= MOST_AT_ONCE and of.samples * pairs <= MOST_PAIRS
+    return whole if few else 0
 
 
 def steps_of(
