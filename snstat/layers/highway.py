@@ -44,7 +44,6 @@ class Highway(WeightOptions, Layer):
     """
 
     kind: ClassVar[str] = "highway"
-    per_position: ClassVar[bool] = True
     arrays: ClassVar[int] = 6  # of each matrix W x and its activation, the gate with its bias
 
     activation: str | Pair = option(ActivationName(), "Activation of the units.", default=MISSING)

@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import with_own
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, one
@@ -38,7 +39,6 @@ class PixelShuffle(Layer):
     """
 
     kind: ClassVar[str] = "pixel_shuffle"
-    linear: ClassVar[bool] = True
     arrays: ClassVar[int] = 1
 
     factor: Sizes = option(SIZES, "Places of a position, along each axis.", default=MISSING)
@@ -86,6 +86,19 @@ class PixelShuffle(Layer):
             return (slope.of(after).moved(moved.back).of(signal).scaled(1.0),)
 
         return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray:
+        """See Layer. Those of two units are products of their means."""
+        crossed, shape = one(inputs), steps[0].inputs[0].shape
+        if steps[0].signal.shape == shape:
+            return crossed
+        moved, same = _Moved(shape.grid, self.factors(shape)), steps[0].signal.same
+        means = [step.signal.mean for step in steps]
+        found = np.empty((*crossed.shape[:2], *same.shape))
+        for a, b in np.ndindex(found.shape[:2]):
+            apart = np.multiply.outer(means[a], means[b]) if same.ndim > 1 else None
+            found[a, b] = moved.products(crossed[a, b], apart)
+        return with_own(found, steps)
 
     def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
         """See Layer. Copies of a unit of the input would become positions that are alike."""

@@ -1,0 +1,402 @@
+"""Theory of samples of data that are followed one by one, beside plain loops over their patches."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.polynomial.hermite_e import hermegauss
+
+from snstat.activation import resolve
+from snstat.experiment.data import DataInputs
+from snstat.experiment.plan import Plan
+from snstat.layers.between import activated_between
+from snstat.layers.law import GAUSSIAN
+from snstat.layers.no_theory import NoTheory
+from snstat.layers.registry import KINDS
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
+from snstat.network.network import Network
+from snstat.results import Samples
+from snstat.theory import over_samples as module
+from snstat.theory import start
+from snstat.theory.over_samples import over_samples
+from snstat.theory.profiles import profiles
+from snstat.theory.walk import walk
+from tests.layers.kinds import INPUTS, LAYERS, grids_of, layer_of
+
+SIZES, CHANNELS, GAIN, BIAS = (4, 3), 3, 1.3, 0.4
+SPOTS = list(itertools.product(*map(range, SIZES)))
+# Nodes of 60 × 60 points: exact to rounding for tanh at the sizes here, to about 1e-3 for a kink.
+NODES, WEIGHTS = hermegauss(120)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+
+def images(count=3, seed=0):
+    """Return images of different brightness, the first row of which is dark, channels last."""
+    rng = np.random.default_rng(seed)
+    found = rng.normal(0.3, 1.0, (count, *SIZES, CHANNELS)) * rng.uniform(
+        0.3, 2.0, (count, 1, 1, 1)
+    )
+    found[:, 0] = 0.0
+    return found
+
+
+def conv(activation, **more):
+    """Return a convolution, as in files."""
+    own = {"kind": "conv", "channels": 40, "kernel": 3, "init": "lecun_normal"}
+    return own | {"activation": activation, "weight_gain": GAIN, "bias_std": BIAS} | more
+
+
+def network(*layers, channels=CHANNELS, grid=SIZES):
+    """Return a network on the grid of the images."""
+    return Network.read({"input": {"channels": channels, "grid": list(grid)}, "layers": [*layers]})
+
+
+def moments_of(data, batch=None, trials=8, seed=0):
+    """Return the moments of data, with their samples."""
+    flat = data.reshape(len(data), -1)
+    count = len(data) if batch is None else batch
+    source = DataInputs("array", flat, count, positions=data[0, ..., 0].size)
+    return replace(source.moments(), samples=source.samples(trials, seed))
+
+
+def expectation(f, a, b, c):
+    """Return E[f(z)f(z')] of two Gaussians with E[z²] = a, E[z'²] = b and E[zz'] = c."""
+    x = math.sqrt(a) * NODES
+    if a == 0 or b == 0:
+        return f(np.zeros(1))[0] * float(WEIGHTS @ f(math.sqrt(b) * NODES)) if a == 0 else math.nan
+    rest = math.sqrt(max(b - c * c / a, 0.0))
+    y = c / a * x[:, None] + rest * NODES
+    return float(WEIGHTS @ (f(x)[:, None] * f(y)) @ WEIGHTS)
+
+
+def after_conv(products):
+    """Return E[zz'] of a convolution with a border of zeros, {(sample, spot, sample', spot')}."""
+    found = {}
+    for a, u, b, v in products:
+        total = 0.0
+        for step in itertools.product((-1, 0, 1), repeat=2):
+            near = tuple(np.add(u, step)), tuple(np.add(v, step))
+            total += products.get((a, near[0], b, near[1]), 0.0)
+        found[a, u, b, v] = GAIN**2 * total / 9.0 + BIAS**2
+    return found
+
+
+def after(f, products):
+    """Return E[f(z)f(z')] from E[zz']."""
+    own = {(a, u): products[a, u, a, u] for a, u, _, _ in products}
+    return {
+        (a, u, b, v): expectation(f, own[a, u], own[b, v], c)
+        for (a, u, b, v), c in products.items()
+    }
+
+
+def of_images(x):
+    """Return the products of all samples and spots of the images themselves."""
+    every = range(len(x))
+    return {
+        (a, u, b, v): float(x[a][u] @ x[b][v]) / CHANNELS
+        for a, u, b, v in itertools.product(every, SPOTS, every, SPOTS)
+    }
+
+
+def statistics(products, count):
+    """Return what a batch shows of these products."""
+    own = {a: [products[a, u, a, u] for u in SPOTS] for a in range(count)}
+    cosines, angles, apart = [], [], []
+    for a, b in itertools.product(range(count), repeat=2):
+        whole = sum(products[a, u, b, u] for u in SPOTS)
+        apart.append(whole / len(SPOTS))
+        if a != b:
+            cosines.append(whole / math.sqrt(sum(own[a]) * sum(own[b])))
+    for a in range(count):
+        for (m, u), (n, v) in itertools.product(enumerate(SPOTS), repeat=2):
+            if m != n and own[a][m] * own[a][n] > 0:
+                angles.append(products[a, u, a, v] / math.sqrt(own[a][m] * own[a][n]))
+    square = float(np.mean([*own.values()]))
+    within = [products[a, u, a, v] for a in range(count) for u in SPOTS for v in SPOTS]
+    return {
+        "second_moment": square,
+        "over_positions": square - float(np.mean(within)),
+        "position_cosine": float(np.mean(angles)),
+        "cosine": float(np.mean(cosines)),
+        "variance_over_batch": square - float(np.mean(apart)),
+    }
+
+
+def compare(walked, layer, wanted, tolerance):
+    found = {name: getattr(walked, name)[layer] for name in list(wanted)[:3]}
+    found |= {name: walked.own[name][layer] for name in list(wanted)[3:]}
+    for name, value in wanted.items():
+        assert found[name] == pytest.approx(value, rel=tolerance), (name, layer)
+
+
+def test_two_convolutions_are_those_of_a_plain_loop_over_patches():
+    """Series of pairs are exact to 1e-6, quadrature of tanh to rounding."""
+    x, own = images(), network(conv("tanh"), conv("tanh"))
+    walked = walk(own, len(x), moments_of(x))
+    products = of_images(x)
+    for layer in (1, 2):
+        products = after(np.tanh, after_conv(products))
+        compare(walked, layer, statistics(products, len(x)), 2e-6)
+    share = [np.mean([products[a, u, a, u] for a in range(len(x))]) for u in SPOTS]
+    assert walked.least_position[2] == pytest.approx(min(share) / np.mean(share), rel=1e-6)
+    (found,) = profiles(own, len(x), moments_of(x), [2]).values()
+    np.testing.assert_allclose(found.second_moment.ravel(), share, rtol=1e-6)
+
+
+def test_means_variance_and_kurtosis_are_of_all_samples_together():
+    """A batch is a mixture of Gaussians at each position, of which E[φⁿ] are known."""
+    x, own = images(), network(conv("relu"))
+    walked = walk(own, len(x), moments_of(x))
+    z = after_conv(of_images(x))
+    q = np.array([[z[a, u, a, u] for u in SPOTS] for a in range(len(x))])
+    one = np.sqrt(q / (2.0 * math.pi))
+    raw = [one.mean(), (q / 2.0).mean(), (2.0 * q * one).mean(), (1.5 * q * q).mean()]
+    variance = raw[1] - raw[0] ** 2
+    fourth = raw[3] - 4.0 * raw[2] * raw[0] + 6.0 * raw[1] * raw[0] ** 2 - 3.0 * raw[0] ** 4
+    assert walked.mean[1] == pytest.approx(raw[0], rel=1e-12)
+    assert walked.own["variance"][1] == pytest.approx(variance, rel=1e-12)
+    assert walked.over_units[1] == pytest.approx((q / 2.0 - one**2).mean(), rel=1e-12)
+    assert walked.kurtosis[1] == pytest.approx(fourth / variance**2, rel=1e-10)
+
+
+def test_gradients_are_sums_over_taps_of_each_sample_and_stop_where_all_is_dark():
+    """φ'(0) of ReLU is 0 where z is exactly 0, as behind dark pixels without biases. The squared
+    norm of a batch is the sum over its samples; the first weights read few channels of the data."""
+    x, dark = images(), {"bias_std": 0.0}
+    own = network(conv("relu", **dark), conv("relu", **dark), conv("tanh", **dark))
+    walked = walk(own, len(x), moments_of(x))
+    z = {k: v - BIAS**2 for k, v in after_conv(of_images(x)).items()}
+    slopes = []
+    for a in range(len(x)):
+        q1 = {u: z[a, u, a, u] for u in SPOTS}
+        q2 = {
+            u: GAIN**2 / 18.0 * sum(q1.get(tuple(np.add(u, s)), 0.0) for s in _steps())
+            for u in SPOTS
+        }
+        q3 = {
+            u: GAIN**2 / 18.0 * sum(q2.get(tuple(np.add(u, s)), 0.0) for s in _steps())
+            for u in SPOTS
+        }
+        # Ones at the last layer.
+        at3 = {u: float(WEIGHTS @ (1 - np.tanh(math.sqrt(q3[u]) * NODES) ** 2) ** 2) for u in SPOTS}
+        g2 = _back(at3)
+        at2 = {u: 0.5 * g2[u] * (q2[u] > 0) for u in SPOTS}
+        g1 = _back(at2)
+        slopes.append([sum(g1.values()), sum(g2.values()), len(SPOTS)])
+    wanted = np.log(np.sum(slopes, axis=0))
+    np.testing.assert_allclose(walked.log_gradient[1:], wanted - wanted[-1], atol=1e-10)
+    assert math.isnan(walked.log_gradient[0])
+    assert any(end.of == "gradient" and "channels of data" in end.reason for end in walked.ends)
+
+
+def _steps():
+    return itertools.product((-1, 0, 1), repeat=2)
+
+
+def _back(after_it):
+    """Return the squared gradients before a convolution with as many channels as after it."""
+    return {
+        u: GAIN**2 / 9.0 * sum(after_it.get(tuple(np.subtract(u, s)), 0.0) for s in _steps())
+        for u in SPOTS
+    }
+
+
+def test_batches_of_some_samples_average_over_what_trials_take():
+    """A batch by itself is one of the averages, of what is no average over samples too."""
+    x, own = images(6), network(conv("relu"), {"kind": "global_mean_pool"})
+    moments = moments_of(x, batch=2, trials=4, seed=3)
+    whole = over_samples(own, moments.samples, train=True)
+    parts = [
+        over_samples(own, Samples(moments.samples.values, batch[None]), train=True)
+        for batch in moments.samples.batches
+    ]
+    assert len({tuple(batch) for batch in moments.samples.batches}) > 1
+    for name in ("variance", "cosine", "variance_over_batch"):
+        wanted = np.mean([part.own[name] for part in parts], axis=0)
+        np.testing.assert_allclose(whole.own[name], wanted, rtol=1e-12)
+    wanted = np.mean([part.moments for part in parts], axis=0)
+    np.testing.assert_allclose(np.delete(whole.moments, 6, 0), np.delete(wanted, 6, 0), rtol=1e-9)
+    wanted = np.mean([part.log_gradient for part in parts], axis=0)
+    np.testing.assert_allclose(whole.log_gradient, wanted, rtol=1e-12)
+
+
+def test_samples_that_trials_take_are_those_of_the_data():
+    x = images(6)
+    source = DataInputs("array", x.reshape(6, -1), 2, positions=len(SPOTS))
+    found = source.samples(4, 3)
+    for trial, batch in enumerate(found.batches):
+        np.testing.assert_array_equal(found.values[batch], source.sample(trial, 3, "float64").T)
+    assert found.shares.sum() == pytest.approx(1.0)
+    twice = DataInputs("array", np.concatenate([x, x]).reshape(12, -1), 12).samples(4, 3)
+    assert twice.values.shape[0] == 6
+    np.testing.assert_array_equal(
+        twice.values[twice.batches[0]], np.concatenate([x, x]).reshape(12, -1)
+    )
+
+
+def vectors(count=4, width=40, seed=1):
+    """Return vectors of different norm."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0.2, 1.0, (count, width)) * rng.uniform(0.3, 3.0, (count, 1))
+
+
+DENSE = [{"kind": "dense", "width": 40, "activation": a, "bias_std": 0.3} for a in ("gelu", "tanh")]
+
+
+def test_vectors_are_those_of_the_theory_of_stacks():
+    """Two samples of different norm are two classes, each of one sample, of which stacks know."""
+    x = vectors(2)
+    plan = Plan.build("gelu", width=40, depth=3, bias_std=0.3, inputs=x)
+    wanted, _, _ = plan.predict(plan.moments())
+    layer = DENSE[0] | {"init": plan.stack.init}
+    own = Network.read({"input": {"channels": 40}, "layers": [layer] * 3})
+    walked = walk(own, 2, moments_of(x))
+    for name in ("mean", "second_moment", "kurtosis"):
+        np.testing.assert_allclose(
+            getattr(walked, name)[1:], wanted.statistics[name][1:], rtol=1e-9
+        )
+    for name in ("variance", "variance_over_batch", "cosine"):  # series are exact to 1e-6
+        np.testing.assert_allclose(walked.own[name][1:], wanted.statistics[name][1:], rtol=3e-6)
+    np.testing.assert_allclose(walked.log_gradient, wanted.log_gradient, atol=1e-9)
+
+
+def test_vectors_of_one_norm_are_those_of_theory_of_two_samples():
+    x = vectors(2)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x = x / np.sqrt((x[0] ** 2).mean())
+    own = Network.read({"input": {"channels": 40}, "layers": DENSE})
+    moments = moments_of(x)
+    known = walk(own, 2, replace(moments, samples=None))
+    walked = walk(own, 2, moments)
+    np.testing.assert_allclose(walked.second_moment, known.second_moment, rtol=1e-9)
+    np.testing.assert_allclose(walked.own["cosine"][1:], known.cosine[1:], atol=2e-6)
+    np.testing.assert_allclose(
+        walked.own["variance_over_batch"][1:], 0.5 * known.gap[1:], rtol=1e-5
+    )
+
+
+def test_vectors_that_layers_compare_are_followed_one_by_one():
+    """A kind that does not treat positions as samples: both ways agree as far as both know."""
+    x, own = vectors(), Network.read({"input": {"channels": 40}, "layers": DENSE})
+    moments = moments_of(x)
+    together = over_samples(own, moments.samples, train=True)
+    alone = module._one_by_one(own, own.block, moments.samples)
+    np.testing.assert_allclose(
+        alone.moments[[0, 1, 3, 7]], together.moments[[0, 1, 3, 7]], rtol=1e-9
+    )
+    np.testing.assert_allclose(alone.log_gradient, together.log_gradient, atol=1e-9)
+    for name, tolerance in (("variance", 1e-9), ("cosine", 3e-6), ("variance_over_batch", 3e-6)):
+        wanted = together.own[name][1:]
+        np.testing.assert_allclose(alone.own[name][1:], wanted, rtol=tolerance, err_msg=name)
+
+
+def test_batch_norm_ends_theory_of_samples_in_train_mode():
+    own = network(conv("relu"), {"kind": "batch_norm"}, conv("relu"))
+    moments = moments_of(images())
+    walked = walk(own, 3, moments)
+    assert np.isfinite(walked.second_moment[:2]).all()
+    assert np.isnan(walked.second_moment[2:]).all()
+    (end,) = [end for end in walked.ends if end.of == "signal"]
+    assert end.layer == 2
+    assert np.isfinite(walk(own, 3, moments, train=False).second_moment).all()
+
+
+@pytest.mark.parametrize("limit", ["MOST_CROSSED", "MOST_AT_ONCE"])
+def test_pairs_of_samples_that_are_too_many_are_left_out(monkeypatch, limit):
+    monkeypatch.setattr(start, limit, 100)
+    walked = walk(network(conv("relu"), {"kind": "global_mean_pool"}), 3, moments_of(images()))
+    assert np.isfinite(walked.second_moment).all()
+    assert np.isnan(walked.own["cosine"]).all()
+    assert [end.reason for end in walked.ends if end.of == "samples"] == [
+        "too many pairs of samples and positions; use a smaller --batch"
+    ]
+
+
+# What kinds say of themselves.
+PAIRED = [name for name in KINDS if name in LAYERS and LAYERS[name](8).linear]
+EACH = [name for name in KINDS if name in LAYERS and LAYERS[name](8).per_position]
+
+
+def random_signal(shape, seed, *, pairs=True):
+    """Return the signal of one random sample of data."""
+    values = np.random.default_rng(seed).normal(0.3, 1.0 + seed, shape.units)
+    return start.signal_of_sample(shape, values, pairs=pairs)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("name", PAIRED)
+def test_kinds_that_are_linear_make_of_products_what_no_sample_changes(name, pairs):
+    """The products of two samples come out alike, whichever of the two is taken for both."""
+    layer, shape = layer_of(name, 40), Shape(8, grids_of(name)[-1])
+    count = INPUTS.get(name, 1)
+    one, other = (
+        [random_signal(shape, 2 * n + s, pairs=pairs) for n in range(count)] for s in (0, 1)
+    )
+    rng = np.random.default_rng(9)
+    crossed = [rng.normal(size=x.same.shape) for x in one]
+    found = []
+    for signals, products in ((one, crossed), (other, [c.T for c in crossed])):
+        given = [
+            replace(x, gap=x.same - c, fresh=frozenset((object(),)))
+            for x, c in zip(signals, products, strict=True)
+        ]
+        step = layer.moments(given, 1)
+        if isinstance(step, NoTheory):  # of pools, without pairs
+            assert not pairs
+            return
+        found.append(step.signal.same - step.signal.gap)
+    np.testing.assert_allclose(found[0], found[1].T, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_kinds_that_treat_positions_by_themselves_do(name):
+    """Three positions have the moments that each has as a vector."""
+    layer, count = layer_of(name, 40), INPUTS.get(name, 1)
+    squares = np.array([0.5, 1.0, 3.0])
+
+    def signals(at):
+        square = squares[at]
+        return [
+            Signal(
+                Shape(40, (len(square),)), 0.0 * square, np.diag(square), np.diag(square), GAUSSIAN
+            )
+            for _ in range(count)
+        ]
+
+    whole = layer.moments(signals([0, 1, 2]), 1)
+    for place in range(3):
+        own = layer.moments(signals([place]), 1)
+        np.testing.assert_allclose(whole.signal.mean[place], own.signal.mean[0], rtol=1e-12)
+        square = whole.signal.same[place, place]
+        np.testing.assert_allclose(square, own.signal.same[0, 0], rtol=1e-12)
+
+
+def test_products_after_an_activation_are_a_plain_loop():
+    """At pairs of positions, and at positions by themselves."""
+    shape, function = Shape(6, (3,)), resolve("tanh")
+    rng = np.random.default_rng(4)
+    root = rng.normal(size=(2 * 3, 6))
+    whole = (root @ root.T / 6.0).reshape(2, 3, 2, 3).transpose(0, 2, 1, 3)
+    wanted = np.empty_like(whole)
+    for a, b, u, v in np.ndindex(*whole.shape):
+        sizes = whole[a, a, u, u], whole[b, b, v, v]
+        wanted[a, b, u, v] = expectation(np.tanh, *sizes, whole[a, b, u, v])
+
+    class Own:
+        def __init__(self, same):
+            self.signal = type("S", (), {"same": same})
+
+    steps = [Own(wanted[a, a]) for a in range(2)]
+    assert shape.positions == 3
+    np.testing.assert_allclose(
+        activated_between(function, whole, steps), wanted, rtol=1e-5, atol=1e-7
+    )
+    alone = [Own(np.diagonal(wanted[a, a]).copy()) for a in range(2)]
+    found = activated_between(function, np.einsum("abuu->abu", whole), alone)
+    np.testing.assert_allclose(found, np.einsum("abuu->abu", wanted), rtol=1e-5, atol=1e-7)
