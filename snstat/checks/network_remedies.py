@@ -30,7 +30,7 @@ from snstat.theory.start import Followed
 
 # Of deeper networks, only other inputs are tried: theory of each change takes time and memory. So
 # does that of samples of data, in seconds.
-MOST_LAYERS, MOST_SECONDS = 20_000, 0.5
+MOST_LAYERS, MOST_SECONDS = 20_000, 0.05
 # The gain that keeps the second moment is looked for between these, by halving, to 4 digits.
 LEAST_GAIN, MOST_GAIN, HALVINGS, TUNED_DIGITS = 0.1, 10.0, 16, 4
 

@@ -8,10 +8,10 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import ACTIVATIONS, resolve
 from snstat.experiment.inputs import DrawnInputs
 from snstat.gaussian.centred import centred_moments, closed_form
-from snstat.gaussian.tabulated import tabulated_array, tabulated_moments
+from snstat.gaussian.tabulated import moments_at, tabulated_array, tabulated_moments
 from snstat.network.stack import Stack
 from snstat.theory.predict import predict
 from tests.gaussian.oracle import FUNCTIONS
@@ -108,3 +108,15 @@ def test_deep_theory_uses_tables(monkeypatch):
     # Each step is accurate to 1e-14, and no error grows as it propagates.
     assert found[-1] == pytest.approx(q, rel=1e-11)
     assert found[-1] == pytest.approx(1.0 / (2.0 * depth), rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "tanh", "sine", "hard_tanh"])
+def test_many_moments_at_once_are_those_one_by_one(name):
+    """As they scale with q, from tables, or directly; 0 and what lies beyond tables among them."""
+    activation = resolve(name)
+    q = np.concatenate([[0.0, 1e-12, 1e11], np.geomspace(1e-3, 1e3, 40)])
+    found = moments_at(activation, q)
+    for place, size in enumerate(q):
+        own = centred_moments(activation, float(size))
+        wanted = own.mean, own.variance, own.skewness, own.kurtosis, own.derivative_square
+        np.testing.assert_allclose(found[:, place], wanted, rtol=1e-10, atol=1e-12 * size)

@@ -14,11 +14,16 @@ from snstat.activation import resolve
 from snstat.experiment.data import DataInputs
 from snstat.experiment.plan import Plan
 from snstat.layers.between import activated_between
+from snstat.layers.block import Block
+from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.law import GAUSSIAN
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.registry import KINDS
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
+from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import Samples
 from snstat.theory import over_samples as module
@@ -26,7 +31,7 @@ from snstat.theory import start
 from snstat.theory.over_samples import over_samples
 from snstat.theory.profiles import profiles
 from snstat.theory.walk import walk
-from tests.layers.kinds import INPUTS, LAYERS, grids_of, layer_of
+from tests.layers.kinds import INPUTS, LAYERS, TOKENS, fed, grids_of, layer_of, shape_of
 
 SIZES, CHANNELS, GAIN, BIAS = (4, 3), 3, 1.3, 0.4
 SPOTS = list(itertools.product(*map(range, SIZES)))
@@ -36,12 +41,12 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
 def images(count=3, seed=0):
-    """Return images of different brightness, the first row of which is dark, channels last."""
+    """Return images of different brightness, the first rows of which are dark, channels last."""
     rng = np.random.default_rng(seed)
     found = rng.normal(0.3, 1.0, (count, *SIZES, CHANNELS)) * rng.uniform(
         0.3, 2.0, (count, 1, 1, 1)
     )
-    found[:, 0] = 0.0
+    found[:, :3] = 0.0
     return found
 
 
@@ -240,6 +245,28 @@ def test_samples_that_trials_take_are_those_of_the_data():
     )
 
 
+@pytest.mark.parametrize("grid", [(), SIZES])
+def test_few_channels_of_data_are_numbers(grid):
+    """Given x, weights that are uniform, whose fourth cumulant is −6/5 of their squared variance,
+    make E[z⁴] 3 (Σ σ²x²)² − 6/5 Σ σ⁴x⁴, over all that a unit reads."""
+    x = images() if grid else vectors(3, 4)
+    layer = conv(None) if grid else {"kind": "dense", "width": 40, "weight_gain": GAIN}
+    layer |= {"init": "lecun_uniform", "bias_std": 0.0}
+    layer = {key: value for key, value in layer.items() if value is not None}
+    own = Network.read({"input": {"channels": x.shape[-1], "grid": list(grid)}, "layers": [layer]})
+    walked = walk(own, 3, moments_of(x))
+    if grid:
+        padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        patches = [padded[:, i : i + 3, j : j + 3] for i, j in SPOTS]
+        read = np.array(patches).reshape(len(SPOTS) * 3, -1)
+    else:
+        read = x
+    variance = GAIN**2 / read.shape[1]
+    q = variance * (read**2).sum(axis=1)
+    fourth = 3.0 * q**2 - 1.2 * variance**2 * (read**4).sum(axis=1)
+    assert walked.kurtosis[1] == pytest.approx(fourth.mean() / q.mean() ** 2, rel=1e-10)
+
+
 def vectors(count=4, width=40, seed=1):
     """Return vectors of different norm."""
     rng = np.random.default_rng(seed)
@@ -400,3 +427,22 @@ def test_products_after_an_activation_are_a_plain_loop():
     alone = [Own(np.diagonal(wanted[a, a]).copy()) for a in range(2)]
     found = activated_between(function, np.einsum("abuu->abu", whole), alone)
     np.testing.assert_allclose(found, np.einsum("abuu->abu", wanted), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"), [(n, grid) for n in LAYERS if n not in TOKENS for grid in grids_of(n)]
+)
+def test_every_kind_has_theory_of_data_or_says_why(name, grid):
+    """Of samples that differ. What is not known of two samples has a reason of its own."""
+    shape = shape_of(name, grid)
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(3, *grid, shape.channels)) * rng.uniform(
+        0.5, 2.0, (3, *[1] * (len(grid) + 1))
+    )
+    before = Entry(Dense(64))
+    own = Network(shape, Block((before, Entry(fed(name, 64)), Entry(Scale(1.0)))), InputLaw())
+    walked = walk(own, 3, moments_of(x))
+    reasons = {end.of for end in walked.ends}
+    assert np.isfinite(walked.second_moment[-1]) or "signal" in reasons
+    known = np.isfinite(walked.own["cosine"][-1])
+    assert known or reasons & {"signal", "samples"}

@@ -64,7 +64,7 @@ def sums_and_shuffles(w):
         {"kind": "channel_dropout", "rate": 0.2},
         conv(w, "relu", name="third"),
         {"kind": "concat", "inputs": ["third", "second"]},
-        {"kind": "separable_conv", "channels": 4 * w, "kernel": 3, "activation": "selu"},
+        {"kind": "separable_conv", "channels": 4 * w, "kernel": 3, "activation": "relu"},
         {"kind": "pixel_shuffle", "factor": 2},
         {"kind": "alpha_dropout", "rate": 0.1},
         {"kind": "conv_transpose", "channels": w, "kernel": 2, "stride": 2, "activation": "relu"},
