@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import fitted, with_own
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, alike
@@ -55,6 +57,11 @@ class Multiply(Layer):
             )
 
         return Step(tuple(inputs), after, pull)
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray:
+        """See Layer."""
+        like = steps[0].signal.same
+        return with_own(reduce(np.multiply, [fitted(own, like) for own in inputs]), steps)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.between import outer_between, with_own
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, one
@@ -69,6 +70,16 @@ class Positions(Layer):
         if isinstance(after, NoTheory):
             return after
         return Step((signal,), after, lambda slope: (slope,))
+
+    def between(self, steps: Sequence[Step], inputs: Sequence[FloatArray]) -> FloatArray:
+        """See Layer. What is added is the same for all samples."""
+        crossed, before = one(inputs), steps[0].inputs[0]
+        mean = np.array([step.inputs[0].mean for step in steps])
+        added = np.array([step.signal.mean for step in steps]) - mean
+        both = outer(mean[0], added[0], before.same)
+        own = steps[0].signal.same - before.same - both - both.T
+        found = crossed + outer_between(mean, added, crossed) + outer_between(added, mean, crossed)
+        return with_own(found + own, steps)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -75,6 +75,7 @@ def over_samples(network: Network, samples: Samples, *, train: bool) -> OverSamp
     return kept[key]
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # of squares that overflow
 def _found(network: Network, samples: Samples, *, train: bool) -> OverSamples:
     block = network.block if train else network.block.evaluated()
     pairs = samples.batches.size * samples.batches.shape[1] * network.depth

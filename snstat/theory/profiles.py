@@ -47,6 +47,7 @@ class Profile:
         return tuple(int(axis) for axis in place)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of squares of data that overflow
 def profiles(
     network: Network,
     batch: int,

@@ -120,6 +120,7 @@ def signal_of_sample(shape: Shape, values: FloatArray, *, pairs: bool) -> Signal
     units = values.reshape(shape.positions, shape.channels)
     mean, square = units.mean(axis=1), (units * units).mean(axis=1)
     same = units @ units.T / shape.channels if pairs or shape.positions == 1 else square
+    same = np.where(np.isfinite(same), same, math.inf)  # products that overflow have any sign
     apart = units - mean[:, None]
     variance = (apart * apart).mean(axis=1)
     fourth = (apart**4).mean(axis=1) - 3.0 * variance**2

@@ -323,6 +323,19 @@ def test_vectors_that_layers_compare_are_followed_one_by_one():
         np.testing.assert_allclose(alone.own[name][1:], wanted, rtol=tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize("factor", [0.0, 1e-200, 1e200])
+def test_data_without_squares_have_no_theory_and_no_warnings(factor):
+    """Warnings are errors. Samples that are exactly 0 are known to stay so."""
+    own, moments = network(conv("relu", bias_std=0.0)), moments_of(factor * images())
+    walked = walk(own, 3, moments)
+    profiles(own, 3, moments, [0, 1])
+    assert np.isnan(walked.mean[1]) == (factor > 0)
+    reasons = {end.reason for end in walked.ends if end.of in ("signal", "size")}
+    small = "second moments are so small that they lose digits"
+    large = "pre-activations are too large to be squared"
+    assert reasons == {0.0: set(), 1e-200: {small}, 1e200: {large}}[factor]
+
+
 def test_batch_norm_ends_theory_of_samples_in_train_mode():
     own = network(conv("relu"), {"kind": "batch_norm"}, conv("relu"))
     moments = moments_of(images())
