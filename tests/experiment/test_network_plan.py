@@ -155,7 +155,7 @@ def test_statistics_of_theory_follow_from_the_moments_of_pairs():
     moments = {"mean": mean, "second_moment": square, "gap": own**2, "over_units": square - mean**2}
     unknown = {entry.name: np.full(2, math.nan) for entry in fields(Walk)}
     known = {name: np.full(2, value) for name, value in moments.items()}
-    walked = Walk(**unknown | known | {"input": Shape(units)})
+    walked = Walk(**unknown | known | {"input": Shape(units), "own": {}})
     inputs = plan_of("dropout").inputs.moments()
     found = predicted_statistics(walked, batch, inputs)
     lengths = np.sqrt((x**2).sum(axis=0))
