@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 BYTES, SECONDS = 56.0, 2.5e-7
 # So many pairs, in all layers together, are followed in about a second.
 QUICK_PAIRS = 2**22
-# Of one sample of data: seconds of a layer, and of a position in it, measured for convolutions with
-# ReLU and GELU of 8 × 8 to 64 × 64 positions; and the numbers that are kept of a layer.
-LAYER_SECONDS, POSITION_SECONDS, KEPT = 1e-3, 3e-6, 12
+# Of one sample of data: seconds of a layer on a grid, of one without, of a position, measured for
+# convolutions of 8 × 8 to 64 × 64 positions with ReLU and GELU; and the numbers kept of a layer.
+LAYER_SECONDS, VECTOR_SECONDS, POSITION_SECONDS, KEPT = 1e-3, 2e-4, 3e-6, 12
+# Of a batch, whose averages are taken.
+BATCH_SECONDS = 1e-3
 # Theory of samples that takes longer is announced, in seconds.
 QUICK_SECONDS = 2.0
 
@@ -49,9 +51,10 @@ def seconds_of_samples(network: Network, of: Followed) -> float:
     batch. Blocks whose state settles take less."""
     from snstat.theory.start import pairs_of, positions_of, products_of
 
-    each = LAYER_SECONDS * network.depth + POSITION_SECONDS * positions_of(network)
+    layers = LAYER_SECONDS if network.input.grid else VECTOR_SECONDS
+    each = layers * network.depth + POSITION_SECONDS * positions_of(network)
     alone = of.samples * (each + SECONDS * pairs_of(network))
-    return alone + SECONDS * products_of(network, of)
+    return alone + SECONDS * products_of(network, of) + BATCH_SECONDS * of.batches
 
 
 def theory_takes(network: Network, of: Followed | None = None) -> str:

@@ -17,6 +17,7 @@ from snstat.gaussian.tabulated import moments_at
 from snstat.layers.gaussian_inputs import LEAST_SQUARE, gap_after, misalignment
 from snstat.layers.higher import Higher
 from snstat.layers.law import OTHER, ZERO
+from snstat.layers.no_theory import UNRESOLVED
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import correlated, diagonal
 
@@ -119,8 +120,11 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
     back = places.of(places.states.slopes)
     gap, mean = places.gaps, places.mean
     pairs = _Pairs(function, signal) if signal.same.ndim > 1 else None
+    why = ""
     if pairs is not None:
         total, gap = pairs.after(total, gap)
+        if np.isnan(total).any():
+            why, total, gap = UNRESOLVED, diagonal(total), diagonal(gap)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         if pairs is not None and correlated(slope.same, slope.gap):
@@ -135,7 +139,7 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
     after_it = signal.become(mean, total, gap, law)
     if law == OTHER and (signal.higher is None or signal.higher.normal):
         after_it = replace(after_it, higher=places.higher)
-    return Step((signal,), after_it, pull)
+    return Step((signal,), after_it, pull, why_pairs=why)
 
 
 class _Pairs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # Reasons that several kinds have.
 TOO_LARGE = "pre-activations are too large to be squared"
 NO_PAIRS = "pairs of positions are not followed"
+UNRESOLVED = "positions differ too much for products of them to be known to 6 digits"
 NO_SAMPLES = "E[xx'] of two samples is not known"
 BY_PLACE = "channels differ by their place"
 NOT_GAUSSIAN = "it follows values that are not Gaussian"

@@ -56,7 +56,12 @@ class Weighted(Layer):
         then = activated(resolve(self.activation), own.signal)
         if isinstance(then, NoTheory):
             return then
-        return replace(own, signal=then.signal, pull=lambda slope: own.pull(*then.pull(slope)))
+        return replace(
+            own,
+            signal=then.signal,
+            pull=lambda slope: own.pull(*then.pull(slope)),
+            why_pairs=own.why_pairs or then.why_pairs,
+        )
 
     def activate(self, own: Pass, draw: Draw) -> Pass:
         """Return the values after the weights, `own`, and then the activation."""

@@ -14,7 +14,7 @@ from snstat.layers.container_step import ContainerStep
 from snstat.layers.entry import chosen
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.layer import Layer
-from snstat.layers.no_theory import NoTheory
+from snstat.layers.no_theory import UNRESOLVED, NoTheory
 from snstat.layers.signal import Signal, Step
 from snstat.layers.squares import diagonal
 from snstat.results.theory_end import OF_SAMPLES, TheoryEnd
@@ -65,6 +65,8 @@ def _through(
     if len(known) < len(inputs) or not all(step.signal.known for step in steps):
         return None
     after = layer.between(steps, known)
+    if not isinstance(after, NoTheory) and np.isnan(after).any():
+        after = NoTheory(UNRESOLVED)
     if isinstance(after, NoTheory):
         found.ends.append(TheoryEnd(OF_SAMPLES, place + 1, after.why))
         return None

@@ -459,3 +459,17 @@ def test_every_kind_has_theory_of_data_or_says_why(name, grid):
     assert np.isfinite(walked.second_moment[-1]) or "signal" in reasons
     known = np.isfinite(walked.own["cosine"][-1])
     assert known or reasons & {"signal", "samples"}
+
+
+def test_positions_that_differ_too_much_for_a_kink_have_a_reason():
+    """Of products of 24 × 24 positions that all differ, a kink beside 0 is not resolved."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(2, 24, 24, 2)) * np.array([0.5, 2.0])[:, None, None, None]
+    own = network(conv("hard_tanh"), {"kind": "global_mean_pool"}, channels=2, grid=(24, 24))
+    walked = walk(own, 2, moments_of(x))
+    assert np.isfinite(walked.second_moment[1])
+    assert np.isnan(walked.own["cosine"][1])
+    ends = {end.of: end.reason for end in walked.ends}
+    assert "too much" in ends["positions"]
+    assert "too much" in ends["samples"]
+    assert "pairs of positions are not followed" in ends["signal"]
