@@ -65,7 +65,9 @@ def _mixed(weights: Weights, window: Window, signal: Signal) -> Higher:
     """
     count, before = window.positions, signal.beyond
     channels, square = weights.fan_in // window.taps, weights.square_gain / weights.fan_in
-    if before is not None and before.fixed and weights.form == PLAIN and not weights.orthogonal:
+    if before is not None and before.fixed:  # units that read other channels have other sizes
+        if channels < signal.shape.channels or weights.orthogonal or weights.form != PLAIN:
+            return Higher.unknown(count)
         single = before.raw_fourth(signal.mean, diagonal(signal.same))
         return of_sum(weights, square**2 * channels * weights.excess * window.summed(single))
     squares = None if before is None else before.squares()

@@ -267,6 +267,21 @@ def test_few_channels_of_data_are_numbers(grid):
     assert walked.kurtosis[1] == pytest.approx(fourth.mean() / q.mean() ** 2, rel=1e-10)
 
 
+def test_channels_of_data_are_no_units_that_are_alike():
+    """Each output of a depthwise convolution reads one of them, and has its own size."""
+    walked = walk(network({"kind": "depthwise_conv", "kernel": 3}), 3, moments_of(images()))
+    assert np.isfinite(walked.second_moment[1])
+    assert np.isnan(walked.kurtosis[1])
+    groups = walk(
+        network(conv(None, groups=2) | {"activation": "relu"}, channels=2),
+        3,
+        moments_of(images()[..., :2]),
+    )
+    assert {end.reason for end in groups.ends if end.of == "signal"} == {
+        "channels differ by their place"
+    }
+
+
 def vectors(count=4, width=40, seed=1):
     """Return vectors of different norm."""
     rng = np.random.default_rng(seed)
