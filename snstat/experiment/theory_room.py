@@ -18,6 +18,8 @@ QUICK_PAIRS = 2**22
 # Of one sample of data: seconds of a layer on a grid, of one without, of a position, measured for
 # convolutions of 8 × 8 to 64 × 64 positions with ReLU and GELU; and the numbers kept of a layer.
 LAYER_SECONDS, VECTOR_SECONDS, POSITION_SECONDS, KEPT = 1e-3, 2e-4, 3e-6, 12
+# Of a pair of positions of such a sample, none of which equals another.
+PAIR_SECONDS = 4e-7
 # Of a batch, whose averages are taken.
 BATCH_SECONDS = 1e-3
 # Theory of samples that takes longer is announced, in seconds.
@@ -53,7 +55,7 @@ def seconds_of_samples(network: Network, of: Followed) -> float:
 
     layers = LAYER_SECONDS if network.input.grid else VECTOR_SECONDS
     each = layers * network.depth + POSITION_SECONDS * positions_of(network)
-    alone = of.samples * (each + SECONDS * pairs_of(network))
+    alone = of.samples * (each + PAIR_SECONDS * pairs_of(network))
     return alone + SECONDS * products_of(network, of) + BATCH_SECONDS * of.batches
 
 
