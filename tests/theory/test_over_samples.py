@@ -8,22 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.polynomial.hermite_e import hermegauss
 
-from snstat.activation import resolve
 from snstat.experiment.data import DataInputs
 from snstat.experiment.plan import Plan
-from snstat.layers.between import activated_between
-from snstat.layers.block import Block
-from snstat.layers.dense import Dense
-from snstat.layers.entry import Entry
-from snstat.layers.law import GAUSSIAN
-from snstat.layers.no_theory import NoTheory
-from snstat.layers.registry import KINDS
-from snstat.layers.scale import Scale
-from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal
-from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import Samples
 from snstat.theory import over_samples as module
@@ -31,52 +18,21 @@ from snstat.theory import start
 from snstat.theory.over_samples import over_samples
 from snstat.theory.profiles import profiles
 from snstat.theory.walk import walk
-from tests.layers.kinds import INPUTS, LAYERS, TOKENS, fed, grids_of, layer_of, shape_of
-
-SIZES, CHANNELS, GAIN, BIAS = (4, 3), 3, 1.3, 0.4
-SPOTS = list(itertools.product(*map(range, SIZES)))
-# Nodes of 60 × 60 points: exact to rounding for tanh at the sizes here, to about 1e-3 for a kink.
-NODES, WEIGHTS = hermegauss(120)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
-
-
-def images(count=3, seed=0):
-    """Return images of different brightness, the first rows of which are dark, channels last."""
-    rng = np.random.default_rng(seed)
-    found = rng.normal(0.3, 1.0, (count, *SIZES, CHANNELS)) * rng.uniform(
-        0.3, 2.0, (count, 1, 1, 1)
-    )
-    found[:, :3] = 0.0
-    return found
-
-
-def conv(activation, **more):
-    """Return a convolution, as in files."""
-    own = {"kind": "conv", "channels": 40, "kernel": 3, "init": "lecun_normal"}
-    return own | {"activation": activation, "weight_gain": GAIN, "bias_std": BIAS} | more
-
-
-def network(*layers, channels=CHANNELS, grid=SIZES):
-    """Return a network on the grid of the images."""
-    return Network.read({"input": {"channels": channels, "grid": list(grid)}, "layers": [*layers]})
-
-
-def moments_of(data, batch=None, trials=8, seed=0):
-    """Return the moments of data, with their samples."""
-    flat = data.reshape(len(data), -1)
-    count = len(data) if batch is None else batch
-    source = DataInputs("array", flat, count, positions=data[0, ..., 0].size)
-    return replace(source.moments(), samples=source.samples(trials, seed))
-
-
-def expectation(f, a, b, c):
-    """Return E[f(z)f(z')] of two Gaussians with E[z²] = a, E[z'²] = b and E[zz'] = c."""
-    x = math.sqrt(a) * NODES
-    if a == 0 or b == 0:
-        return f(np.zeros(1))[0] * float(WEIGHTS @ f(math.sqrt(b) * NODES)) if a == 0 else math.nan
-    rest = math.sqrt(max(b - c * c / a, 0.0))
-    y = c / a * x[:, None] + rest * NODES
-    return float(WEIGHTS @ (f(x)[:, None] * f(y)) @ WEIGHTS)
+from tests.theory.samples import (
+    BIAS,
+    CHANNELS,
+    GAIN,
+    NODES,
+    SIZES,
+    SPOTS,
+    WEIGHTS,
+    conv,
+    expectation,
+    images,
+    moments_of,
+    network,
+    vectors,
+)
 
 
 def after_conv(products):
@@ -282,12 +238,6 @@ def test_channels_of_data_are_no_units_that_are_alike():
     }
 
 
-def vectors(count=4, width=40, seed=1):
-    """Return vectors of different norm."""
-    rng = np.random.default_rng(seed)
-    return rng.normal(0.2, 1.0, (count, width)) * rng.uniform(0.3, 3.0, (count, 1))
-
-
 DENSE = [{"kind": "dense", "width": 40, "activation": a, "bias_std": 0.3} for a in ("gelu", "tanh")]
 
 
@@ -371,120 +321,3 @@ def test_pairs_of_samples_that_are_too_many_are_left_out(monkeypatch, limit):
     assert [end.reason for end in walked.ends if end.of == "samples"] == [
         "too many pairs of samples and positions; use a smaller --batch"
     ]
-
-
-# What kinds say of themselves.
-PAIRED = [name for name in KINDS if name in LAYERS and LAYERS[name](8).linear]
-EACH = [name for name in KINDS if name in LAYERS and LAYERS[name](8).per_position]
-
-
-def random_signal(shape, seed, *, pairs=True):
-    """Return the signal of one random sample of data."""
-    values = np.random.default_rng(seed).normal(0.3, 1.0 + seed, shape.units)
-    return start.signal_of_sample(shape, values, pairs=pairs)
-
-
-@pytest.mark.parametrize("pairs", [True, False])
-@pytest.mark.parametrize("name", PAIRED)
-def test_kinds_that_are_linear_make_of_products_what_no_sample_changes(name, pairs):
-    """The products of two samples come out alike, whichever of the two is taken for both."""
-    layer, shape = layer_of(name, 40), Shape(8, grids_of(name)[-1])
-    count = INPUTS.get(name, 1)
-    one, other = (
-        [random_signal(shape, 2 * n + s, pairs=pairs) for n in range(count)] for s in (0, 1)
-    )
-    rng = np.random.default_rng(9)
-    crossed = [rng.normal(size=x.same.shape) for x in one]
-    found = []
-    for signals, products in ((one, crossed), (other, [c.T for c in crossed])):
-        given = [
-            replace(x, gap=x.same - c, fresh=frozenset((object(),)))
-            for x, c in zip(signals, products, strict=True)
-        ]
-        step = layer.moments(given, 1)
-        if isinstance(step, NoTheory):  # of pools, without pairs
-            assert not pairs
-            return
-        found.append(step.signal.same - step.signal.gap)
-    np.testing.assert_allclose(found[0], found[1].T, atol=1e-11)
-
-
-@pytest.mark.parametrize("name", EACH)
-def test_kinds_that_treat_positions_by_themselves_do(name):
-    """Three positions have the moments that each has as a vector."""
-    layer, count = layer_of(name, 40), INPUTS.get(name, 1)
-    squares = np.array([0.5, 1.0, 3.0])
-
-    def signals(at):
-        square = squares[at]
-        return [
-            Signal(
-                Shape(40, (len(square),)), 0.0 * square, np.diag(square), np.diag(square), GAUSSIAN
-            )
-            for _ in range(count)
-        ]
-
-    whole = layer.moments(signals([0, 1, 2]), 1)
-    for place in range(3):
-        own = layer.moments(signals([place]), 1)
-        np.testing.assert_allclose(whole.signal.mean[place], own.signal.mean[0], rtol=1e-12)
-        square = whole.signal.same[place, place]
-        np.testing.assert_allclose(square, own.signal.same[0, 0], rtol=1e-12)
-
-
-def test_products_after_an_activation_are_a_plain_loop():
-    """At pairs of positions, and at positions by themselves."""
-    shape, function = Shape(6, (3,)), resolve("tanh")
-    rng = np.random.default_rng(4)
-    root = rng.normal(size=(2 * 3, 6))
-    whole = (root @ root.T / 6.0).reshape(2, 3, 2, 3).transpose(0, 2, 1, 3)
-    wanted = np.empty_like(whole)
-    for a, b, u, v in np.ndindex(*whole.shape):
-        sizes = whole[a, a, u, u], whole[b, b, v, v]
-        wanted[a, b, u, v] = expectation(np.tanh, *sizes, whole[a, b, u, v])
-
-    class Own:
-        def __init__(self, same):
-            self.signal = type("S", (), {"same": same})
-
-    steps = [Own(wanted[a, a]) for a in range(2)]
-    assert shape.positions == 3
-    np.testing.assert_allclose(
-        activated_between(function, whole, steps), wanted, rtol=1e-5, atol=1e-7
-    )
-    alone = [Own(np.diagonal(wanted[a, a]).copy()) for a in range(2)]
-    found = activated_between(function, np.einsum("abuu->abu", whole), alone)
-    np.testing.assert_allclose(found, np.einsum("abuu->abu", wanted), rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("name", "grid"), [(n, grid) for n in LAYERS if n not in TOKENS for grid in grids_of(n)]
-)
-def test_every_kind_has_theory_of_data_or_says_why(name, grid):
-    """Of samples that differ. What is not known of two samples has a reason of its own."""
-    shape = shape_of(name, grid)
-    rng = np.random.default_rng(6)
-    x = rng.normal(size=(3, *grid, shape.channels)) * rng.uniform(
-        0.5, 2.0, (3, *[1] * (len(grid) + 1))
-    )
-    before = Entry(Dense(64))
-    own = Network(shape, Block((before, Entry(fed(name, 64)), Entry(Scale(1.0)))), InputLaw())
-    walked = walk(own, 3, moments_of(x))
-    reasons = {end.of for end in walked.ends}
-    assert np.isfinite(walked.second_moment[-1]) or "signal" in reasons
-    known = np.isfinite(walked.own["cosine"][-1])
-    assert known or reasons & {"signal", "samples"}
-
-
-def test_positions_that_differ_too_much_for_a_kink_have_a_reason():
-    """Of products of 24 × 24 positions that all differ, a kink beside 0 is not resolved."""
-    rng = np.random.default_rng(8)
-    x = rng.normal(size=(2, 24, 24, 2)) * np.array([0.5, 2.0])[:, None, None, None]
-    own = network(conv("hard_tanh"), {"kind": "global_mean_pool"}, channels=2, grid=(24, 24))
-    walked = walk(own, 2, moments_of(x))
-    assert np.isfinite(walked.second_moment[1])
-    assert np.isnan(walked.own["cosine"][1])
-    ends = {end.of: end.reason for end in walked.ends}
-    assert "too much" in ends["positions"]
-    assert "too much" in ends["samples"]
-    assert "pairs of positions are not followed" in ends["signal"]
