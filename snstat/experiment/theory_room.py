@@ -22,8 +22,8 @@ LAYER_SECONDS, VECTOR_SECONDS, POSITION_SECONDS, KEPT = 1e-3, 2e-4, 3e-6, 12
 PAIR_SECONDS = 4e-7
 # Of a batch, whose averages are taken.
 BATCH_SECONDS = 1e-3
-# Theory of samples that takes longer is announced, in seconds.
-QUICK_SECONDS = 2.0
+# Theory of samples that takes longer is announced, in seconds; and its memory from this on.
+QUICK_SECONDS, LEAST_GIB = 2.0, 0.1
 
 
 def takes_time(network: Network) -> bool:
@@ -72,5 +72,5 @@ def theory_takes(network: Network, of: Followed | None = None) -> str:
         quick = seconds <= QUICK_SECONDS
     if quick:
         return ""
-    room = f"{theory_bytes(network, of) / 2**30:.1f} GiB"
-    return f"theory of {what} takes about {seconds:.0f} s and {room}"
+    words, room = f"theory of {what} takes about {seconds:.0f} s", theory_bytes(network, of) / 2**30
+    return f"{words} and {room:.1f} GiB" if room >= LEAST_GIB else words

@@ -37,7 +37,9 @@ def test_pairs_of_all_layers_are_counted(path, monkeypatch):
     monkeypatch.setattr(theory_room, "QUICK_PAIRS", 64)
     assert takes_time(network)
     monkeypatch.setattr(theory_room, "SECONDS", 0.2)
-    assert theory_takes(network) == f"{WORDS}13 s and 0.0 GiB"
+    assert theory_takes(network) == f"{WORDS}13 s"  # and next to no memory
+    monkeypatch.setattr(theory_room, "BYTES", 2.0**30)
+    assert theory_takes(network) == f"{WORDS}13 s and 65.0 GiB"
 
 
 @pytest.mark.parametrize(
