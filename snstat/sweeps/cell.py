@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snstat import __version__
+from snstat.activation.pair import PairName
+from snstat.errors import SnstatError
 from snstat.network.run_settings import DEFAULT_BATCH, RunSettings
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH
 from snstat.sweeps.subject import FILES, MODULE, NETWORK, STACK, SweepSubject, content_of
@@ -61,13 +63,41 @@ class Cell:
         return f"{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
     def _essential(self) -> dict[str, Any]:
-        """Return the options that are not what they are by default."""
+        """Return the options that are not what they are by default, and those of a stack whose
+        default depends on others."""
         usual = defaults_of(self.subject, self.options)
-        return {
+        given = {
             name: value
             for name, value in self.options.items()
             if value is not None and value != usual.get(name)
         }
+        return {**given, **self._of_stack}
+
+    @cached_property
+    def _of_stack(self) -> Mapping[str, Any]:
+        """What a stack has where its options leave it out, as they would say it: empty of other
+        subjects, and of options that describe no stack."""
+        if self.subject.kind != STACK or self.options.get("weights") is not None:
+            return {}
+        from snstat.layers.initialisers import INITIALISERS
+        from snstat.network.stack import Stack
+
+        try:
+            stack = Stack.of(RunSettings(**self.options, threads=1))
+        except SnstatError:  # which the run says
+            return {}
+        found: dict[str, Any] = {"init": stack.init, "last": stack.last or stack.activation}
+        if stack.weight_std is None:
+            found["weight_gain"] = stack.repeated_gain
+        if not INITIALISERS[stack.init].bias_square_gain:  # else it draws biases of its own law
+            found["bias_std"] = stack.repeated_bias_std
+        return found
+
+    @property
+    def portable(self) -> bool:
+        """Whether another process can run it: the name of a pair of functions says nothing
+        there."""
+        return not any(map(_is_pair, (self.options, self.set, self.subject.form)))
 
     def plan(self) -> AnyPlan | TracePlan:
         """Return the plan of the run, on one thread, so that results do not depend on where it
@@ -87,10 +117,18 @@ class Cell:
         """Return the columns of options: what was given, else the default where it is one value."""
         usual = defaults_of(self.subject, self.options)
         found = {name: usual.get(name) for name in self.subject.options}
+        found |= dict(self._of_stack)
         found |= {name: value for name, value in self.options.items() if value is not None}
         changes = {**self.subject.parameters, **self.set}
         found |= {self.subject.column(name): value for name, value in changes.items()}
         return found | {"layers": None}
+
+
+def _is_pair(value: Any) -> bool:
+    """Return whether a pair of functions is within plain data."""
+    if isinstance(value, Mapping):
+        return any(map(_is_pair, value.values()))
+    return any(map(_is_pair, value)) if isinstance(value, list) else isinstance(value, PairName)
 
 
 def defaults_of(subject: SweepSubject, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from snstat.sweeps.threads import TICK_SECONDS
 # Tasks in flight for each thread of a worker, and the seconds and cells of a task.
 WINDOW, TASK_SECONDS, MOST_CELLS = 4, 0.5, 256
 CONNECT_SECONDS = 10
+PAIR = "an activation that is a pair of functions is no name that Dask workers know; leave dask out"
 LOST = "lost the scheduler; what is done is kept, and the same command goes on"
 DIED = "its worker died, several times: it may need more memory than the worker has"
 # Seconds after which the scheduler is asked again for its workers.
@@ -127,6 +128,8 @@ class _Window:
     def _submit(self, chosen: Sequence[Cell]) -> None:
         for cell in chosen:
             cell.key  # noqa: B018  # found here: workers may not have the files
+            if not cell.portable:
+                raise SnstatError(PAIR)
         # Keys of their own: a scheduler that is shared keeps what others have run.
         future = self.client.submit(run_cells, chosen, pure=False, retries=0)
         self.tasks[future] = chosen

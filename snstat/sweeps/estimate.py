@@ -18,6 +18,8 @@ from snstat.sweeps.sweeping import Sweeping
 LOOKED_AT = 64
 # Seconds that measuring the cheapest of them may take.
 PATIENCE = 2.0
+# ... and that a dearer one takes at most. Most take far less: much of a cell's time is theory.
+MOST_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,13 @@ def estimate(asked: Sweeping, done: Collection[str]) -> Estimate:
         return Estimate(len(asked.grid) - number, number, 0.0, 0.0)
     works = [work_of(plan, theory=asked.theory) for _, plan in plans]
     order = sorted(range(len(plans)), key=works.__getitem__)
-    cheap, dear = order[0], order[len(order) // 2]
+    cheap = order[0]
     fixed = _seconds(plans[cheap][0])
+    # The dearest that is sure to end soon, were all its time in proportion to its work.
+    affordable = works[cheap] * max(MOST_SECONDS / max(fixed, 1e-9), 1.0)
+    dear = max((place for place in order if works[place] <= affordable), key=works.__getitem__)
     rate = 0.0
-    if works[dear] > works[cheap] and fixed < PATIENCE and works[dear] < 50 * works[cheap]:
+    if works[dear] > works[cheap]:
         taken = _seconds(plans[dear][0])
         rate = max(taken - fixed, 0.0) / (works[dear] - works[cheap])
     elif works[cheap]:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from snstat.errors import SnstatError
@@ -26,6 +26,8 @@ from snstat.sweeps.worker import READY
 
 # Seconds and cells of what a process runs at once: cells that share their theory stay together.
 TASK_SECONDS, MOST_CELLS = 0.25, 64
+# The weight of the last cell in the mean time of a cell.
+RECENT = 0.1
 DIED = "its process died, twice: it may need more memory than the machine has"
 # What reading from a process that has died, or writing to it, raises.
 LOST = EOFError, OSError, pickle.UnpicklingError
@@ -39,14 +41,19 @@ def run_processes(
     """Yield the outcome of each of the `cells`, in the order in which they end, and None now and
     then.
 
-    Cells take about so many `seconds`. A cell whose process dies runs again in another one, and
-    fails at the second death. When the generator is closed, the processes end.
+    The first cells take about so many `seconds`. A cell whose process dies runs again in another
+    one, and fails at the second death. When the generator is closed, the processes end.
     """
-    most = max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), MOST_CELLS))
-    tasks = iter(lambda: [*islice(cells, most)], [])
     pool = Pool(room)
+
+    def next_task() -> list[Cell]:
+        return [*islice(cells, max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), MOST_CELLS)))]
+
     try:
-        yield from run_threads(tasks, pool.run, processes)
+        for outcome in run_threads(iter(next_task, []), pool.run, processes):
+            if outcome is not None:
+                seconds += RECENT * (outcome.seconds - seconds)
+            yield outcome
     finally:
         pool.close()
 
@@ -58,18 +65,20 @@ class Pool:
         self._room, self._shared, self._own = room, Shared(), threading.local()
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._running: set[Process] = set()
-        self._alone = False
+        # Whether a process was ever ready, or none will be.
+        self._served, self._alone = False, False
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Outcome]:
         """Run some cells in the process of this thread, and yield their outcomes."""
         left, died = [*cells], None
         while left and not self._closed.is_set():
-            process = self._process()
+            there = [*takewhile(lambda cell: cell.portable, left)]
+            process = self._process() if there else None
             if process is None:
                 yield run_cell(left.pop(0), self._shared, self._room)
                 continue
             try:
-                for outcome in process.run(left, self._room):
+                for outcome in process.run(there, self._room):
                     yield outcome
                     del left[0]
             except LOST:
@@ -103,9 +112,9 @@ class Pool:
             self._running.add(found)
         if not found.ready():
             self._end(found)
-            self._alone = True
+            self._alone = not self._served
             return None
-        self._own.process = found
+        self._own.process, self._served = found, True
         return found
 
     def _end(self, process: Process) -> None:

@@ -277,3 +277,29 @@ def test_sweep_cells_are_those_of_a_sweep():
         np.testing.assert_array_equal(
             found[name], np.array([row[column] for row in rows], dtype=float), err_msg=name
         )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"init": "he_normal"}, {"weight_gain": math.sqrt(2.0)}, {"bias_std": 0.0}, {"last": "relu"}],
+)
+def test_a_default_that_is_given_is_the_same_cell(given):
+    options = {"activation": "relu", "depth": 3, "width": 8}
+    plain, same = (Cell(SweepSubject(), options | more) for more in ({}, given))
+    assert plain.key == same.key
+    assert plain.values() == same.values() | {"layers": None}
+    assert plain.values()["init"] == "he_normal"
+    assert plain.values()["weight_gain"] == math.sqrt(2.0)
+
+
+def test_what_depends_on_others_is_no_other_default():
+    """A gain beside another initialiser; and biases of a law of their own."""
+    options = {"activation": "relu", "depth": 3, "width": 8}
+    changes = [{}, {"init": "lecun_normal"}, {"weight_gain": 1.0}, {"weight_std": 0.5}]
+    changes += [{"init": "torch_default"}, {"last": "identity"}, {"bias_std": 0.1}]
+    changes += [{"init": "torch_default", "bias_std": 0.25}]
+    cells = [Cell(SweepSubject(), options | more) for more in changes]
+    assert len({cell.key for cell in cells}) == len(cells)
+    drawn = cells[4].values()
+    assert drawn["bias_std"] is None
+    assert drawn["init"] == "torch_default"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from snstat.sweeps import embedded, processes
@@ -85,6 +86,15 @@ def test_a_process_that_dies_once_costs_no_cell(monkeypatch, tmp_path, cells, kn
     poisoned(monkeypatch, str(flag))
     assert told(ran(cells)) == known
     assert flag.exists()
+
+
+def test_a_pair_of_functions_stays_in_this_process(cells):
+    own = np.tanh, lambda x: 1.0 - np.tanh(x) ** 2
+    own = [*asked_for(None, {"seed": [0, 1]}, activation=own, width=16, **SMALL).cells()]
+    assert [cell.portable for cell in (*cells, *own)] == [True] * 6 + [False] * 2
+    found = ran([cells[0], own[0], cells[1], own[1]])
+    assert not any(outcome.error for outcome in found)
+    assert {one.key for one in found} == {one.key for one in (*cells[:2], *own)}
 
 
 def test_memory_is_that_of_all_processes(cells, known):
