@@ -64,6 +64,10 @@ class TracePlan:
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
         """Prepare nothing: kernels are compiled when the first tensor is measured."""
 
+    def require_framework(self) -> None:
+        """Raise SnstatError where a package is missing that the trace needs."""
+        _tracer(self.target)
+
     def run(self, progress: Callable[[int], None] | None = None) -> Run:  # noqa: ARG002  # as plans
         """Trace the module. This runs the user's code.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import resolve
 from snstat.layers.dense_layer import DenseLayer
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import INPUT, DrawnLayers, LayerSummary, NetworkSummary, StackSummary
 
@@ -85,6 +86,17 @@ def settings_of(summary: StackSummary) -> dict[str, Any]:
     ):
         settings["init"] = None
     return settings
+
+
+def own_settings(stack: Stack) -> dict[str, Any]:
+    """Return what a stack has where an option was left out whose default depends on others, as that
+    option would say it."""
+    found: dict[str, Any] = {"init": stack.init, "last": stack.last or stack.activation}
+    if stack.weight_std is None:
+        found["weight_gain"] = stack.repeated_gain
+    if not INITIALISERS[stack.init].bias_square_gain:  # else it draws biases of its own law
+        found["bias_std"] = stack.repeated_bias_std
+    return found
 
 
 def stack_of(summary: StackSummary) -> Stack:

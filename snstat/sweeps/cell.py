@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snstat import __version__
-from snstat.activation.pair import PairName
 from snstat.errors import SnstatError
 from snstat.network.run_settings import DEFAULT_BATCH, RunSettings
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH
@@ -79,19 +78,13 @@ class Cell:
         subjects, and of options that describe no stack."""
         if self.subject.kind != STACK or self.options.get("weights") is not None:
             return {}
-        from snstat.layers.initialisers import INITIALISERS
+        from snstat.network.description import own_settings
         from snstat.network.stack import Stack
 
         try:
-            stack = Stack.of(RunSettings(**self.options, threads=1))
+            return own_settings(Stack.of(RunSettings(**self.options, threads=1)))
         except SnstatError:  # which the run says
             return {}
-        found: dict[str, Any] = {"init": stack.init, "last": stack.last or stack.activation}
-        if stack.weight_std is None:
-            found["weight_gain"] = stack.repeated_gain
-        if not INITIALISERS[stack.init].bias_square_gain:  # else it draws biases of its own law
-            found["bias_std"] = stack.repeated_bias_std
-        return found
 
     @property
     def portable(self) -> bool:
@@ -125,10 +118,13 @@ class Cell:
 
 
 def _is_pair(value: Any) -> bool:
-    """Return whether a pair of functions is within plain data."""
+    """Return whether the name of a pair of functions is within plain data: a text that carries
+    more than its letters."""
     if isinstance(value, Mapping):
         return any(map(_is_pair, value.values()))
-    return any(map(_is_pair, value)) if isinstance(value, list) else isinstance(value, PairName)
+    if isinstance(value, list):
+        return any(map(_is_pair, value))
+    return isinstance(value, str) and type(value) is not str
 
 
 def defaults_of(subject: SweepSubject, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ LOOKED_AT = 64
 # Seconds that measuring the cheapest of them may take.
 PATIENCE = 2.0
 # ... and that a dearer one takes at most. Most take far less: much of a cell's time is theory.
-MOST_SECONDS = 6.0
+MOST_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)

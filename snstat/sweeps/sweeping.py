@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.engine.simulate import available_cores
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.experiment.trace import TracePlan
 from snstat.sweeps.cell import ALL, Cell, Outcome
 from snstat.sweeps.embedded import run_cells, run_here
 from snstat.sweeps.grid import Grid
@@ -26,7 +27,6 @@ from snstat.sweeps.values import listed_values
 
 if TYPE_CHECKING:
     from snstat.experiment.plans import AnyPlan
-    from snstat.experiment.trace import TracePlan
 
 # Outcomes are written after so many, or so many seconds.
 FLUSH_CELLS, FLUSH_SECONDS = 64, 1.0
@@ -134,9 +134,13 @@ class Sweeping:
         first: SnstatError | None = None
         for _, cell in zip(range(TRIED), self.cells(), strict=False):
             try:
-                return cell.plan()
+                plan = cell.plan()
+                if isinstance(plan, TracePlan):
+                    plan.require_framework()
             except SnstatError as error:
                 first = first or error
+                continue
+            return plan
         assert first is not None  # noqa: S101  # a grid has a cell
         raise first
 

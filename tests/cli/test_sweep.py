@@ -237,6 +237,13 @@ def test_without_pyarrow_parquet_is_refused(sweep, tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
+def test_without_its_framework_no_cell_of_a_module_runs(sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    code, out, err = sweep("model.onnx", "--over", "seed=0,1")
+    assert (code, out) == (2, "")
+    assert "pip install 'snstat[onnx]'" in one_complaint(err)
+
+
 def test_failed_cells_are_named_and_the_exit_code_is_1(sweep, tmp_path):
     path = str(tmp_path / "out.csv")
     command = ("-a", "relu", *SMALL, "--over", f"width=8,{2**28}", "--sampler", "dense", "-o", path)
