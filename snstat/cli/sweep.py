@@ -180,7 +180,13 @@ def _sweeping(file: SweepFile, typed: dict[str, Any]) -> Sweeping:
         key, kind = subject.named(name, "over")
         if key in axes:
             raise InvalidValueError("over", name, "given once")
-        axes[key] = typed_values(key, text, kind)
+        try:
+            axes[key] = typed_values(key, text, kind)
+        except InvalidValueError as error:
+            if error.name != key:
+                raise
+            typed_text = f"{name}={error.value}"
+            raise InvalidValueError("over", typed_text, error.bound, error.remedy) from None
     options = {name: value for name, value in file.options.items() if name not in axes} | own
     axes = {**{name: values for name, values in file.grid.items() if name not in axes}, **axes}
     return asked_for(subject, axes, zip=groups, set=changes, **settings, **options)
