@@ -1,4 +1,4 @@
-"""An engine for cells that would wait for each other as threads of one process: theory and verdicts
+"""Processes for cells that would wait for each other as threads of one process: theory and verdicts
 are Python, of which one thread of a process runs at a time.
 
 Each thread of this process has a process of its own, which runs one cell at a time. Memory is taken
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Any
 
 from snstat.errors import SnstatError
@@ -21,13 +21,8 @@ from snstat.sweeps.cell import Cell, Outcome
 from snstat.sweeps.room import Room
 from snstat.sweeps.running import run_cell
 from snstat.sweeps.theories import Shared
-from snstat.sweeps.threads import run_threads
 from snstat.sweeps.worker import READY
 
-# Seconds and cells of what a process runs at once: cells that share their theory stay together.
-TASK_SECONDS, MOST_CELLS = 0.25, 64
-# The weight of the last cell in the mean time of a cell.
-RECENT = 0.1
 DIED = "its process died, twice: it may need more memory than the machine has"
 # What reading from a process that has died, or writing to it, raises.
 LOST = EOFError, OSError, pickle.UnpicklingError
@@ -35,33 +30,12 @@ LOST = EOFError, OSError, pickle.UnpicklingError
 PROGRAM = "import sys; sys.path[:] = {path!r}; from snstat.sweeps.worker import serve; serve()"
 
 
-def run_processes(
-    cells: Iterator[Cell], processes: int, room: Room, seconds: float
-) -> Iterator[Outcome | None]:
-    """Yield the outcome of each of the `cells`, in the order in which they end, and None now and
-    then.
-
-    The first cells take about so many `seconds`. A cell whose process dies runs again in another
-    one, and fails at the second death. When the generator is closed, the processes end.
-    """
-    pool = Pool(room)
-
-    def next_task() -> list[Cell]:
-        return [*islice(cells, max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), MOST_CELLS)))]
-
-    try:
-        for outcome in run_threads(iter(next_task, []), pool.run, processes):
-            if outcome is not None:
-                seconds += RECENT * (outcome.seconds - seconds)
-            yield outcome
-    finally:
-        pool.close()
-
-
 class Pool:
-    """The processes, one for each thread that asks for cells to be run."""
+    """What runs cells for threads: this process, or where they are `apart`, a process for each
+    thread. A cell whose process dies runs again in another one, and fails at the second death."""
 
     def __init__(self, room: Room) -> None:
+        self.apart = False
         self._room, self._shared, self._own = room, Shared(), threading.local()
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._running: set[Process] = set()
@@ -69,10 +43,10 @@ class Pool:
         self._served, self._alone = False, False
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Outcome]:
-        """Run some cells in the process of this thread, and yield their outcomes."""
+        """Run some cells, and yield their outcomes."""
         left, died = [*cells], None
         while left and not self._closed.is_set():
-            there = [*takewhile(lambda cell: cell.portable, left)]
+            there = [*takewhile(lambda cell: cell.portable, left)] if self.apart else []
             process = self._process() if there else None
             if process is None:
                 yield run_cell(left.pop(0), self._shared, self._room)

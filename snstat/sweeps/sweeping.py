@@ -7,22 +7,20 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from snstat.engine.simulate import available_cores
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.experiment.trace import TracePlan
 from snstat.sweeps.cell import ALL, Cell, Outcome
-from snstat.sweeps.embedded import run_cells, run_here
+from snstat.sweeps.embedded import run_cells
 from snstat.sweeps.grid import Grid
 from snstat.sweeps.lock import locked
-from snstat.sweeps.room import Room
 from snstat.sweeps.running import columns_of
 from snstat.sweeps.store import Store
 from snstat.sweeps.stores import opened, require_format
 from snstat.sweeps.subject import MODULE, SAMPLING, SweepSubject
-from snstat.sweeps.theories import Shared
 from snstat.sweeps.values import listed_values
 
 if TYPE_CHECKING:
@@ -188,7 +186,7 @@ class Sweeping:
         known = store.done
         progress = Progress(len(self.grid), self.done_in(known) if before is None else before)
         failed: list[Outcome] = []
-        run = engine or (self._embedded if self.dask is None else self._on_dask)
+        run = engine or (self._on_dask if self.dask else partial(self._embedded, progress))
         pending: list[Outcome] = []
         flushed = time.monotonic()
 
@@ -216,10 +214,9 @@ class Sweeping:
         store.finish(cell.key for cell in self.cells(in_order=True))
         return progress, failed
 
-    def _embedded(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
-        if self.of_module or self.workers == 1:
-            return run_here(cells, self.workers, Shared(), Room())
-        return run_cells(cells, self.workers)
+    def _embedded(self, progress: Progress, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
+        # A framework is loaded in this process, with the module.
+        return run_cells(cells, self.workers, lambda: progress.left, may_part=not self.of_module)
 
     def _on_dask(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
         from snstat.sweeps.dask_engine import run_dask

@@ -15,6 +15,7 @@ from snstat.sweeps import embedded, processes
 from snstat.sweeps.room import Room
 from snstat.sweeps.running import needed_by, run_cell
 from snstat.sweeps.sweep import asked_for
+from snstat.sweeps.threads import run_threads
 from snstat.sweeps.worker import READY, Served
 from tests.sweeps.grids import SMALL
 
@@ -58,8 +59,11 @@ def poisoned(monkeypatch, flag=""):
 
 
 def ran(cells, workers=1, room=None):
-    found = [*processes.run_processes(iter(cells), workers, room or Room(), 0.05)]
-    outcomes = [outcome for outcome in found if outcome is not None]
+    pool = processes.Pool(room or Room())
+    pool.apart = True
+    tasks = iter([cells[:2], cells[2:]])
+    outcomes = [outcome for outcome in run_threads(tasks, pool.run, workers) if outcome is not None]
+    pool.close()
     assert len(outcomes) == len({outcome.key for outcome in outcomes}) == len(cells)
     return outcomes
 
@@ -112,6 +116,18 @@ def test_where_python_does_not_start_again_cells_run_here(monkeypatch, cells, kn
     assert told(ran(cells)) == known
 
 
+def always_apart(monkeypatch):
+    for name, value in (("FIRST_SECONDS", 0.0), ("WORTH_SECONDS", 0.0), ("BUSY", 100.0)):
+        monkeypatch.setattr(embedded, name, value)
+
+
+def test_modules_stay_in_this_process(monkeypatch, cells, known):
+    always_apart(monkeypatch)
+    monkeypatch.setattr(processes, "Process", None)
+    found = [*embedded.run_cells(iter(cells), 2, lambda: 9, may_part=False)]
+    assert told(one for one in found if one is not None) == known
+
+
 def test_a_closed_sweep_leaves_no_process(monkeypatch, cells):
     made = []
 
@@ -121,11 +137,11 @@ def test_a_closed_sweep_leaves_no_process(monkeypatch, cells):
             made.append(self)
 
     monkeypatch.setattr(processes, "Process", Watched)
-    running = processes.run_processes(iter(cells), 2, Room(), 1.0)
-    while next(running) is None:
-        pass
+    always_apart(monkeypatch)
+    running = embedded.run_cells(iter(cells), 2, lambda: 9)
+    while not made:
+        next(running)
     running.close()
-    assert made
     assert all(process._process.returncode is not None for process in made)
 
 
@@ -169,13 +185,14 @@ def test_processes_run_what_is_left_where_threads_wait(
     monkeypatch.setattr(embedded, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(embedded, "WORTH_SECONDS", worth)
     monkeypatch.setattr(embedded, "BUSY", busy)
-    seen = []
+    pools = []
 
-    def run_processes(left, *rest):
-        seen.append(rest)
-        yield from processes.run_processes(left, *rest)
+    class Watched(processes.Pool):
+        def __init__(self, room):
+            super().__init__(room)
+            pools.append(self)
 
-    monkeypatch.setattr(embedded, "run_processes", run_processes)
-    found = [one for one in embedded.run_cells(iter(cells), 2) if one is not None]
+    monkeypatch.setattr(embedded, "Pool", Watched)
+    found = [one for one in embedded.run_cells(iter(cells), 2, lambda: 9) if one is not None]
     assert told(found) == known
-    assert bool(seen) == apart
+    assert [pool.apart for pool in pools] == [apart]
