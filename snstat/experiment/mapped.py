@@ -13,14 +13,14 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.network_theory import at_width, predicted_statistics
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
-from snstat.results import GRADIENT, NO_THEORY, BoolArray, Call, FloatArray, ModuleSummary
+from snstat.results import GRADIENT, NO_THEORY, OF_POSITIONS, BoolArray, FloatArray, ModuleSummary
 from snstat.results.module import Left
 from snstat.sources.mapped import Mapped
 
-# Statistics whose theory is that of vectors whatever the axes of a tensor are, and those of the
-# input, whose positions have independent values, that do not look at the units alone.
-POOLED = frozenset({"mean", "variance", "second_moment"})
-OVER_UNITS = "variance_over_units"
+# Statistics whose theory holds whatever the axes of a tensor are, and those that of the input, all
+# of whose values are independent, does not.
+POOLED = frozenset({"mean", "variance", "second_moment", GRADIENT})
+BY_AXES = frozenset({"variance_over_units", *OF_POSITIONS})
 # Places that an error names.
 MOST_NAMED = 3
 
@@ -68,21 +68,20 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
         return NOTHING
     if not mapped.entries:
         return OfRows({}, {}, {}, mapped.ends)
-    inputs = DrawnInputs(mapped.inputs, mapped.units, batch, 0.0, 1.0)
+    inputs = DrawnInputs(mapped.inputs, mapped.shape.units, batch, 0.0, 1.0)
     moments = inputs.moments()
     try:
         walked = walk(network_of(mapped), batch, moments, train=mapped.train)
     except SnstatError as error:  # larger than networks may be
         return OfRows({}, {}, {}, (Left(mapped.places[0].path, str(error)),))
     count = module.depth + 1
-    entries = np.full(count, -1)
-    for row, entry in mapped.rows:
-        entries[row] = entry
-    known = entries >= 0
-    calls = (None, *module.rows)
+    entries, alike = np.full(count, -1), np.zeros(count, np.bool_)
+    for row, entry, same in mapped.rows:
+        entries[row], alike[row] = entry, same
 
     def of(name: str, values: FloatArray) -> FloatArray:
-        there: BoolArray = known & [_same_as_of_vectors(name, call, module) for call in calls]
+        there: BoolArray = (entries >= 0) & (alike | (name in POOLED))
+        there[0] |= name not in BY_AXES
         return np.where(there, values[entries], math.nan)
 
     predicted = predicted_statistics(walked, batch, moments)
@@ -98,13 +97,3 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
         (*mapped.ends, *mapped.left(walked.ends)),
         mapped.drawn,
     )
-
-
-def _same_as_of_vectors(name: str, call: Call | None, module: ModuleSummary) -> bool:
-    """Return whether a statistic of a row is that of vectors, which theory is of."""
-    if call is None:
-        return name != OVER_UNITS or len(module.input_shape) == 1
-    if name in POOLED or name == GRADIENT:
-        return True
-    axes = call.axes
-    return axes is not None and (axes.sample, axes.position, axes.unit) == ((0,), (), (1,))

@@ -27,31 +27,27 @@ class Place:
 class Mapped:
     """The layers of a module, as far as they are known.
 
-    `entries` start from each other as those of a block do: 0 is the input, which has `units`
-    independent values of the law `inputs`, "normal" or "uniform", of mean 0 and variance 1; without
-    a law there is no theory. `places` say where they come from. `rows` are the rows of the trace
-    that have the values of an entry, each with its number. `ends` is where theory ends, and
+    `entries` start from each other as those of a block do: 0 is the input, of this `shape`, which
+    has independent values of the law `inputs`, "normal" or "uniform", of mean 0 and variance 1;
+    without a law there is no theory. `places` say where they come from. `rows` are the rows of the
+    trace that have the values of an entry, each with its number, and whether its positions and
+    units are those of the entry. `ends` is where theory ends, and
     `missing` what stands against the whole module being these layers, empty if nothing does: the
     last of them is then its only output. `train` is whether dropout and the statistics of batches
     are on, and `drawn` whether every trial draws the weights anew, over which theory averages.
     `gradients` says that those of the trace are of an independent read-out of all outputs.
     """
 
-    units: int
+    shape: Shape
     inputs: str
     train: bool
     entries: tuple[Entry, ...] = ()
     places: tuple[Place, ...] = ()
-    rows: tuple[tuple[int, int], ...] = ()
+    rows: tuple[tuple[int, int, bool], ...] = ()
     ends: tuple[Left, ...] = ()
     missing: str = ""
     drawn: bool = True
     gradients: bool = True
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of the input as a vector."""
-        return Shape(self.units)
 
     @property
     def block(self) -> Block:

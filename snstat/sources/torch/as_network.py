@@ -22,26 +22,39 @@ from snstat.sources.mapped import Place
 from snstat.sources.torch.called import function_path
 from snstat.sources.torch.draws import Draws, Role
 from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Ref, Scope
-from snstat.sources.torch.operation import Context, Made, NotMappedError, Operation, Value
-from snstat.sources.torch.operations import COPIES, KEEP, is_known, made
+from snstat.sources.torch.layout import Layouts, NotMappedError
+from snstat.sources.torch.operation import Context, Made, Operation, Value
+from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, is_known, made
 from snstat.sources.weights.tensor import JAX, TORCH
 
 # Names of layers that begin with a digit get this before it. A name with its number has at most 100
 # characters.
 LAYER, MOST_OF_A_NAME = "layer_", 80
-# Linear maps by a matrix, and which of the arguments of a product it is.
-LINEAR, PRODUCTS = "linear", {"matmul": "other", "mm": "mat2"}
+# Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
+WEIGHED = ("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+PRODUCTS = {"matmul": "other", "mm": "mat2"}
+
+
+class Seen(NamedTuple):
+    """A tensor of a shape that has the values of an `entry`, None if that is not known, and the
+    numbers of its axes that are positions, and channels; None if these are mixed."""
+
+    entry: int | None = None
+    shape: tuple[int, ...] = ()
+    axes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
 class Found(NamedTuple):
-    """Layers of a module, and the entries whose values calls of modules return, with their shape,
-    and those that functions return, None for what is not known. `missing` is what stands against
-    the whole module being these layers, empty if nothing does."""
+    """Layers of a module with an input of this shape, None if there are none, and the values that
+    it is given (`own`), and that calls of modules and functions return. `missing` is what stands
+    against the whole module being these layers, empty if nothing does."""
 
+    input: Shape | None
+    own: Seen
     entries: tuple[Entry, ...]
     places: tuple[Place, ...]
-    calls: Mapping[tuple[str, int], tuple[int, tuple[int, ...]]]
-    functions: Mapping[str, Sequence[tuple[int | None, tuple[int, ...]]]]
+    calls: Mapping[tuple[str, int], Seen]
+    functions: Mapping[str, Sequence[Seen]]
     ends: tuple[Left, ...]
     missing: str
 
@@ -57,13 +70,13 @@ def roles_of(graph: Graph, first: str) -> dict[str, Role]:
                 roles.setdefault(graph.parameters[ref.name], Role())
     for node in nodes:
         given = node.arguments
-        weights = given.get("weight" if node.op == LINEAR else PRODUCTS.get(node.op, ""))
+        weights = given.get("weight" if node.op in WEIGHED else PRODUCTS.get(node.op, ""))
         if not isinstance(weights, Ref) or weights.name not in graph.parameters:
             continue
-        roles[graph.parameters[weights.name]] = Role(TORCH if node.op == LINEAR else JAX)
+        roles[graph.parameters[weights.name]] = Role(TORCH if node.op in WEIGHED else JAX)
         biases = given.get("bias")
         if isinstance(biases, Ref) and biases.name in graph.parameters:
-            fan_in = graph.shapes[weights.name][1]
+            fan_in = math.prod(graph.shapes[weights.name][1:])
             roles[graph.parameters[biases.name]] = Role(fan_in=fan_in)
     return roles
 
@@ -95,7 +108,7 @@ class _Mapper:
     def __init__(
         self, graph: Graph, first: str, draws: Draws, *, train: bool, epsilon: float
     ) -> None:
-        self._graph = graph
+        self._graph, self._first = graph, first
         self._values = {name: Value() for name in graph.inputs}
         self._values |= {key: Value(parameter=name) for key, name in graph.parameters.items()}
         for key, tensor in graph.constants.items():
@@ -103,13 +116,15 @@ class _Mapper:
             number = float(tensor.reshape(-1)[0]) if alone else None
             self._values[key] = Value(number=number)
         self._values[first] = Value(entry=0)
-        self._context = Context(self._values, graph.shapes, draws, train, epsilon)
-        self._units = [math.prod(graph.shapes[first][1:])]
+        order = (node.op for node in graph.nodes if node.op in FIRST or node.op in LAST)
+        self._layouts = Layouts(first, graph.shapes, last=next(order, "") in LAST)
+        layouts = self._layouts
+        self._context = Context(self._values, graph.shapes, layouts, draws, train, epsilon)
         self._entries: list[Entry] = []
         self._places: list[Place] = []
         self._names: set[str] = set()
         # The entry that the value of each node was when it was made.
-        self._made: dict[str, int | None] = {}
+        self._made: dict[str, int | None] = {first: 0}
         # Values that are those of another node, which others use too.
         self._shared: set[str] = set()
         self._ends: list[Left] = []
@@ -142,25 +157,43 @@ class _Mapper:
             return Value()
         try:
             found = made(Operation(node, self._context))
+            source = next(
+                ref.name for ref in node.sources if self._values[ref.name].entry == found.inputs[0]
+            )
             if found.layer is not None:
-                return Value(entry=self._entered(node, found.layer, found))
+                entry = self._entered(node, found.layer, source, found)
+                return Value(entry=entry)
+            return self._same(node, source, found)
         except NotMappedError as error:
             scope = node.scopes[-1]
             self._ends.append(Left(scope.path, str(error) or _no_theory(node, scope), scope.call))
             return Value(ended=True)
+
+    def _same(self, node: Node, source: str, found: Made) -> Value:
+        """Return the value of a node that is that of its source, maybe in another layout."""
         (entry,) = found.inputs
-        source = next(ref.name for ref in node.sources if self._values[ref.name].entry == entry)
+        if found.step is not None:
+            self._layouts.rearrange(node.name, source, found.step)
+        else:
+            self._layouts.take(node.name, source, found.layout)
+        if found.padding is not None:
+            self._layouts.padded[node.name] = found.padding
+            return Value(entry=entry)
         # The gradient of this one is not that of a value that others use as well.
         shared = self._graph.users.get(source, 1) > 1
         if node.op not in COPIES:
             self._shared |= {node.name} if shared else set()
             return self._values[source]
-        return Value(entry=self._append(node, Scale(1.0), (entry,)) if shared else entry)
+        if shared:
+            self._layouts.of(source)
+            entry = self._append(node, Scale(1.0), (entry,))
+        return Value(entry=entry)
 
-    def _entered(self, node: Node, layer: Layer, found: Made) -> int:
+    def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
+        self._layouts.take(node.name, source, found.layout)
         shape = self._shape(layer, found.inputs)
-        if node.shape is None or node.shape[1:] != shape.sizes:
+        if node.shape is None or node.shape[1:] != self._layouts.of(node.name).sizes(shape):
             raise NotMappedError
         inputs = list(found.inputs)
         for place, factor in enumerate(found.factors):
@@ -174,12 +207,12 @@ class _Mapper:
         shape = self._shape(layer, inputs)
         self._entries.append(Entry(layer, inputs, self._name(scope) if scope.library else ""))
         self._places.append(Place(scope.path, scope.call, kind))
-        self._units.append(shape.channels)
+        self._layouts.shapes.append(shape)
         return len(self._entries)
 
     def _shape(self, layer: Layer, inputs: tuple[int, ...]) -> Shape:
         try:
-            return layer.shape([Shape(self._units[number]) for number in inputs])
+            return layer.shape([self._layouts.shapes[number] for number in inputs])
         except SnstatError as error:
             raise NotMappedError(str(error)) from None
 
@@ -196,7 +229,10 @@ class _Mapper:
 
     def found(self) -> Found:
         """Return what was found."""
+        shapes = self._layouts.shapes
         return Found(
+            shapes[0] if shapes else None,
+            self._seen(self._first, self._graph.shapes[self._first]),
             tuple(self._entries),
             tuple(self._places),
             self._calls(),
@@ -211,13 +247,22 @@ class _Mapper:
         outputs = [self._values.get(ref.name, Value()).entry for ref in self._graph.outputs]
         if len(outputs) != 1:
             return f"it returns {len(outputs)} values, and a network has one output"
+        if self._graph.outputs[0].name in self._layouts.padded:
+            return "its output has a border around it"
         if not self._entries:
             return "it has no layers"
         return (
             "" if outputs[0] == len(self._entries) else "its output is not that of its last layer"
         )
 
-    def _calls(self) -> dict[tuple[str, int], tuple[int, tuple[int, ...]]]:
+    def _seen(self, name: str, shape: tuple[int, ...] | None) -> Seen:
+        """Return what is known of the value that a node returned when it was made."""
+        if name in self._shared or name in self._layouts.padded or shape is None:
+            return Seen()
+        layout = self._layouts.find(name)
+        return Seen(self._made[name], shape, None if layout is None else layout.places)
+
+    def _calls(self) -> dict[tuple[str, int], Seen]:
         """Return the entries whose values calls return: of each call, the one value that others
         use."""
         users: dict[str, list[frozenset[Scope]]] = {}
@@ -231,22 +276,19 @@ class _Mapper:
             for scope in node.scopes:
                 if any(scope not in user for user in users.get(node.name, ())):
                     outputs.setdefault(scope, []).append(node)
-        found = {}
-        for scope, nodes in outputs.items():
-            (node, *others), entry = nodes, self._made[nodes[0].name]
-            alone = not others and node.name not in self._shared
-            if alone and entry is not None and node.shape is not None:
-                found[scope.path, scope.call] = entry, node.shape
-        return found
+        return {
+            (scope.path, scope.call): self._seen(nodes[0].name, nodes[0].shape)
+            for scope, nodes in outputs.items()
+            if len(nodes) == 1
+        }
 
-    def _functions(self) -> dict[str, list[tuple[int | None, tuple[int, ...]]]]:
+    def _functions(self) -> dict[str, list[Seen]]:
         """Return the entries whose values functions return, by their paths, in their order."""
-        found: dict[str, list[tuple[int | None, tuple[int, ...]]]] = {}
+        found: dict[str, list[Seen]] = {}
         for node in self._graph.nodes:
             if node.shape is not None and node.scopes:
                 path = function_path(node.scopes[-1].path, node.op)
-                known = None if node.name in self._shared else self._made[node.name]
-                found.setdefault(path, []).append((known, node.shape))
+                found.setdefault(path, []).append(self._seen(node.name, node.shape))
         return found
 
 

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.nn.modules import conv, rnn
+from torch.nn.modules import rnn
 
+from snstat.layers.shape import Shape
 from snstat.results.module import Left
 from snstat.results.network import INPUT
 from snstat.sources.calls.inputs import Inputs, Spec
 from snstat.sources.calls.row import Row
 from snstat.sources.mapped import Mapped
-from snstat.sources.torch.as_network import as_layers, roles_of
+from snstat.sources.torch.as_network import Seen, as_layers, roles_of
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import kind_of
@@ -26,7 +27,7 @@ DRAWN = ("normal", "uniform")
 
 # Where the first call is one of these, theory ends there, and no graph, for which torch takes
 # seconds, is needed.
-WITHOUT = (conv._ConvNd, rnn.RNNBase, nn.MultiheadAttention)  # noqa: SLF001  # the classes are many
+WITHOUT = (rnn.RNNBase, nn.MultiheadAttention)
 
 
 class Beside:
@@ -86,7 +87,7 @@ class Beside:
         """Return the layers, for the rows of a trace from row 0, the input, on. If there is no
         theory, return None, and add the reason to the `notes`."""
         if self._end is not None:
-            return Mapped(1, "", self._train, ends=(self._end,), missing=self._end.reason)
+            return Mapped(Shape(1), "", self._train, ends=(self._end,), missing=self._end.reason)
         if any(len(row.values) < trials for row in rows[1:]):
             self._note = self._note or "no theory: calls differ between trials"
         if self._graph is None or self._note:
@@ -96,26 +97,35 @@ class Beside:
             self._graph, self._first, self._draws, train=self._train, epsilon=self._epsilon
         )
         seen = Counter(row.path for row in rows)
-        entries = {0: 0}
+        entries = [(0, 0, _alike(rows[0], found.own))]
         for number, row in enumerate(rows[1:], 1):
             own = row.origin
             # Functions are told by their order, if all of a name are seen.
             same = found.functions.get(own.path, ())
-            entry, shape = found.calls.get((own.path, own.call), (None, ()))
+            value = found.calls.get((own.path, own.call), Seen())
             if len(same) == seen[own.path]:
-                entry, shape = same[own.call - 1]
-            if entry is not None and not own.output and own.shape == shape:
-                entries[number] = entry
-        size = rows[0].shape[1:]
+                value = same[own.call - 1]
+            if value.entry is not None and not own.output and own.shape == value.shape:
+                entries.append((number, value.entry, _alike(row, value)))
         return Mapped(
-            torch.Size(size).numel(),
+            found.input or Shape(1),
             self._law,
             self._train,
             found.entries,
             found.places,
-            tuple(entries.items()),
+            tuple(entries),
             found.ends,
             found.missing,
             drawn=self._drawn,
             gradients=self._gradients,
         )
+
+
+def _alike(row: Row, value: Seen) -> bool:
+    """Return whether samples, positions and units of a row are those of a layer. An axis of size 1
+    is of none of them."""
+    if row.axes is None or value.axes is None:
+        return False
+    own = row.axes.sample, row.axes.position, row.axes.unit
+    _, positions, units = (tuple(axis for axis in part if row.shape[axis] > 1) for part in own)
+    return (own[0], positions, units) == ((0,), *value.axes)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snstat.layers.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS, TRUNCATED_STD
 from snstat.results import FloatArray
 from snstat.sources.weights.dtypes import DTYPES
 from snstat.sources.weights.identify import MEAN, RARE, VARIANCE, Looks, schemes_of
@@ -90,8 +90,9 @@ class Draws:
         seen = self._of(name).alone
         return seen[0] if not self._lost and len(set(seen)) == 1 else None
 
-    def weights(self, name: str) -> dict[str, Any]:
-        """Return the options of a layer with these weights. Raises NotDrawnError."""
+    def weights(self, name: str, *, by_gain: bool = True) -> dict[str, Any]:
+        """Return the options of a layer with these weights, of which a gain is one if the fan-in of
+        the layer is that of PyTorch. Raises NotDrawnError."""
         seen = self._of(name)
         if self.constant(name) == 0.0:
             return {"init": OF_LAW[NORMAL], "weight_gain": 0.0}
@@ -102,8 +103,12 @@ class Draws:
         ))  # fmt: skip
         if best.law == ORTHOGONAL:
             return {"init": ORTHOGONAL, "weight_gain": float(f"{seen.gain:.6g}")}
-        if best.name in INITIALISERS:
+        if best.name in INITIALISERS and (by_gain or INITIALISERS[best.name].bias_square_gain > 0):
             return {"init": best.name}
+        if not by_gain:
+            std = math.sqrt(best.variance)
+            cut = TRUNCATED_STD if best.law == TRUNCATED else 1.0
+            return {"init": OF_LAW[best.law], "weight_std": std / cut}
         fan_in = 1 if seen.fans is None else seen.fans.fan_in
         return {"init": OF_LAW[best.law], "weight_gain": math.sqrt(best.variance * fan_in)}
 
@@ -158,7 +163,7 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
         return
     if low == high and array.shape != (1,):  # the one bias of a layer is a draw too
         return
-    if seen.role.layout and array.ndim == 2:
+    if seen.role.layout and array.ndim >= 2:
         seen.fans = fans_of(array.shape, seen.role.layout)
         _recognise(seen, Matrix(matrix_of(array, seen.role.layout), DTYPES[array.dtype.name]))
     elif seen.role.fan_in and array.ndim == 1:

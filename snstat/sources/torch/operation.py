@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from snstat.layers.layer import Layer
+from snstat.layers.shape import Shape
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Node, Ref
+from snstat.sources.torch.layout import Layout, Layouts, NotMappedError, Padding, Step
 
-POSITIONS = "values with positions have no theory"
 OTHERS = "it depends on other values than those of the input"
-
-
-class NotMappedError(Exception):
-    """Why an operation is no layer, in a few words; none where it simply has no theory."""
+MIXED = "it takes positions for channels"
+SAMPLES_MIXED = "it takes samples for channels"
+VECTOR = "it takes a vector for a grid"
+PADDED = "it takes values with a border around them"
 
 
 @dataclass
@@ -39,21 +40,27 @@ class Value:
 
 class Made(NamedTuple):
     """The layer that an operation is, with the entries that it starts from, and the factors of
-    these, if they are not 1; None for one that leaves the values as they are."""
+    these, if they are not 1; None for one that leaves the values as they are. `layout` is that of
+    its result, None for that of the value that it starts from. Without a layer, `step` may be how
+    the input is rearranged, and `padding` what stands around the values."""
 
     layer: Layer | None
     inputs: tuple[int, ...]
     factors: tuple[float, ...] = ()
+    layout: Layout | None = None
+    step: Step | None = None
+    padding: Padding | None = None
 
 
 @dataclass(frozen=True)
 class Context:
     """What all nodes have in common: what is known of values and parameters, the shapes of values,
-    whether the whole module is in train mode, and the ε of its numbers. `used` are the parameters
-    that layers drew so far."""
+    where their channels and positions are, whether the whole module is in train mode, and the ε of
+    its numbers. `used` are the parameters that layers drew so far."""
 
     values: Mapping[str, Value]
     shapes: Mapping[str, tuple[int, ...]]
+    layouts: Layouts
     draws: Draws
     train: bool
     epsilon: float
@@ -65,7 +72,7 @@ class Operation:
 
     def __init__(self, node: Node, context: Context) -> None:
         self.node, self.context = node, context
-        self.draws, self.train = context.draws, context.train
+        self.draws, self.train, self.layouts = context.draws, context.train, context.layouts
         self._values, self._shapes = context.values, context.shapes
 
     def __getitem__(self, name: str) -> Any:
@@ -82,18 +89,53 @@ class Operation:
         found = self[name]
         return self._values[found.name] if isinstance(found, Ref) else Value()
 
+    def sizes(self, name: str, axes: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return an argument that has one number for all axes, or one for each."""
+        given = self[name]
+        found = tuple(given) if isinstance(given, tuple | list) else (given,)
+        found = default if given is None or not found else found
+        return found * axes if len(found) == 1 else found
+
     def entry(self, name: str) -> int:
         """Return the layer that an argument is the output of."""
         return self.entry_of(self[name])
 
-    def entry_of(self, value: Any) -> int:
-        """Return the layer that a value is the output of. Raises NotMappedError for others."""
+    def entry_of(self, value: Any, channels: int | None = None, *, padded: bool = False) -> int:
+        """Return the layer that a value is the output of, without a border unless it may be
+        `padded`; its channels are to be along an axis, if that is given. Raises NotMappedError."""
         found = self._values[value.name].entry if isinstance(value, Ref) else None
         if found is None:
             raise NotMappedError(OTHERS)
-        if len(self._shapes.get(value.name, ())) != 2:
-            raise NotMappedError(POSITIONS)
+        if value.name in self.layouts.padded and not padded:
+            raise NotMappedError(PADDED)
+        layout = self.layouts.of(value.name, channels)
+        if channels is not None and not layout.has_channels(channels, self.layouts.shapes[found]):
+            raise NotMappedError(MIXED)
         return found
+
+    def along(self, name: str, axis: int) -> int:
+        """Return the layer that an argument is the output of, whose channels are along an axis; its
+        positions may be anywhere."""
+        return self.entry_of(self[name], axis)
+
+    def layout(self, name: str) -> Layout:
+        """Return the layout of an argument that is the output of a layer."""
+        return self.layouts.of(self[name].name)
+
+    def on_grid(
+        self, name: str, axes: int, *, vector: bool = False, padded: bool = False
+    ) -> tuple[int, Shape]:
+        """Return the layer that an argument is the output of, and its shape: samples × channels ×
+        a grid of so many axes, or of none if it may be a `vector`. Raises NotMappedError."""
+        if len(self.shape(name)) != axes + 2:
+            raise NotMappedError(SAMPLES_MIXED)
+        entry = self.entry_of(self[name], 1, padded=padded)
+        shape = self.layouts.shapes[entry]
+        if not shape.grid and not vector:
+            raise NotMappedError(VECTOR)
+        if len(shape.grid) not in (0, axes) or self.layout(name) != Layout.first(shape, axes):
+            raise NotMappedError("it takes the axes of a grid in another order")
+        return entry, shape
 
     def number(self, name: str) -> float | None:
         """Return the number that an argument is, or that all its values are; None if it is none."""
@@ -125,3 +167,22 @@ class Operation:
         """Raise NotMappedError for an argument that is given and not this number throughout."""
         if self[name] is not None and self.number(name) != wanted:
             raise NotMappedError(words)
+
+    def weights(self, weights: str, biases: str | None, *, by_gain: bool = True) -> dict[str, Any]:
+        """Return the options of a layer that draws these arguments, the weights `by_gain` or by
+        their standard deviation. Raises NotMappedError and NotDrawnError."""
+        options = self.draws.weights(self.drawn(weights, "weights"), by_gain=by_gain)
+        if biases and self[biases] is not None:
+            own = self.drawn(biases, "biases")
+            options["bias_std"] = self.draws.biases(own, options["init"])
+        elif options["init"] == "torch_default":
+            options["bias_std"] = 0.0
+        return options
+
+    def require_affine(self) -> None:
+        """Raise NotMappedError for a norm whose weights are not 1 or whose biases are not 0."""
+        self.require("weight", 1.0, "its weight is not 1")
+        self.require("bias", 0.0, "its bias is not 0")
+
+
+Map = Callable[[Operation], Made]

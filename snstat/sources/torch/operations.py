@@ -10,6 +10,7 @@ from snstat.layers.activation import Activation
 from snstat.layers.add import Add
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
+from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
@@ -19,11 +20,13 @@ from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.multiply import Multiply
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
 from snstat.sources.torch.draws import NotDrawnError
 from snstat.sources.torch.graph import IN_PLACE
-from snstat.sources.torch.operation import OTHERS, Made, NotMappedError, Operation
-
-Map = Callable[[Operation], Made]
+from snstat.sources.torch.layout import NotMappedError
+from snstat.sources.torch.operation import OTHERS, Made, Map, Operation
+from snstat.sources.torch.operations_of_axes import OF_AXES
+from snstat.sources.torch.operations_on_grids import ON_GRIDS
 
 
 def _activation(name: str) -> Map:
@@ -60,54 +63,56 @@ def _prelu(op: Operation) -> Made:
     return Made(Activation(f"leaky_relu:{slope!r}"), (op.entry("self"),))
 
 
-def _dense(op: Operation, weights: str, units: int, biases: str | None) -> Made:
-    """Return the layer with these weights."""
-    start = op.entry("input" if biases else "self")
-    options = op.draws.weights(op.drawn(weights, "weights"))
-    if biases and op[biases] is not None:
-        own = op.drawn(biases, "biases")
-        options["bias_std"] = op.draws.biases(own, options["init"])
-    elif options["init"] == "torch_default":
-        options["bias_std"] = 0.0
-    return Made(Dense(units, **options), (start,))
+def _dense(op: Operation, start: tuple[str, str], units: int, biases: str | None) -> Made:
+    """Return the layer of an argument, channels last, with the weights of another."""
+    name, weights = start
+    entry = op.along(name, -1)
+    layer = Dense(units, **op.weights(weights, biases))
+    after = Shape(units, op.layouts.shapes[entry].grid)
+    return Made(layer, (entry,), layout=op.layout(name).rechanneled(-1, after))
 
 
 def _linear(op: Operation) -> Made:
-    return _dense(op, "weight", op.shape("weight")[0], "bias")
+    return _dense(op, ("input", "weight"), op.shape("weight")[0], "bias")
 
 
 def _matmul(op: Operation) -> Made:
     name = "other" if "other" in op.node.arguments else "mat2"
     if op.parameter(name) is None or len(op.shape(name)) != 2:
         raise NotMappedError
-    return _dense(op, name, op.shape(name)[1], None)
-
-
-def _affine(op: Operation) -> None:
-    op.require("weight", 1.0, "its weight is not 1")
-    op.require("bias", 0.0, "its bias is not 0")
+    return _dense(op, ("self", name), op.shape(name)[1], None)
 
 
 def _layer_norm(op: Operation) -> Made:
-    _affine(op)
-    return Made(LayerNorm(epsilon=op["eps"]), (op.entry("input"),))
+    op.require_affine()
+    axes = len(op["normalized_shape"])
+    if 1 < axes == len(op.shape("input")) - 1:  # all channels and positions of a sample
+        return Made(GroupNorm(groups=1, epsilon=op["eps"]), (op.entry("input"),))
+    return Made(LayerNorm(epsilon=op["eps"]), (_normed(op, axes),))
 
 
 def _rms_norm(op: Operation) -> Made:
     op.require("weight", 1.0, "its weight is not 1")
-    start, epsilon = op.entry("input"), op["eps"]
+    start, epsilon = _normed(op, len(op["normalized_shape"])), op["eps"]
     epsilon = op.context.epsilon if epsilon is None else epsilon
     return Made(RmsNorm(epsilon=epsilon), (start,))
 
 
+def _normed(op: Operation, axes: int) -> int:
+    if axes > 1:
+        raise NotMappedError("it is over channels and positions")
+    return op.along("input", -1)
+
+
 def _group_norm(op: Operation) -> Made:
-    _affine(op)
-    return Made(GroupNorm(groups=op["num_groups"], epsilon=op["eps"]), (op.entry("input"),))
+    op.require_affine()
+    norm = GroupNorm(groups=op["num_groups"], epsilon=op["eps"])
+    return Made(norm, (op.along("input", 1),))
 
 
 def _batch_norm(op: Operation) -> Made:
-    _affine(op)
-    start = op.entry("input")
+    op.require_affine()
+    start = op.along("input", 1)
     if op["training"] and not op.train:
         raise NotMappedError("it takes the statistics of batches in eval mode")
     if not op["training"]:
@@ -118,9 +123,9 @@ def _batch_norm(op: Operation) -> Made:
     return Made(norm if op["training"] or not op.train else norm.evaluated(), (start,))
 
 
-def _dropout(kind: Callable[..., Layer]) -> Map:
+def _dropout(kind: Callable[..., Layer], axis: int | None = None) -> Map:
     def made(op: Operation) -> Made:
-        start = op.entry("input")
+        start = op.entry_of(op["input"], axis)
         if op["train"] and not op.train:
             raise NotMappedError("it drops units in eval mode")
         # In eval mode the whole network is: its layers of dropout stay in it.
@@ -166,28 +171,22 @@ def _both(op: Operation) -> tuple[int, ...]:
     found = op.entry("self"), op.entry("other")
     if op.shape("self") != op.shape("other"):
         raise NotMappedError("its parts differ in shape")
+    if op.layout("self") != op.layout("other"):
+        raise NotMappedError("its parts have their channels along other axes")
     return found
 
 
 def _concat(op: Operation) -> Made:
-    parts = tuple(op.entry_of(part) for part in op["tensors"])
-    if op["dim"] not in (1, -1):
+    axis = op["dim"] if op["dim"] >= 0 else op["dim"] + len(op.node.shape or ())
+    if not axis:
         raise NotMappedError("it joins samples")
-    return Made(Concat(), parts)
-
-
-def _same(name: str) -> Map:
-    return lambda op: Made(None, (op.entry(name),))
-
-
-def _reshaped(op: Operation) -> Made:
-    """Return the same values in another shape. Those of the input are independent, so that any
-    shape of the samples may be flattened."""
-    if op.shape("self")[:1] != (op.node.shape or ())[:1]:
-        raise NotMappedError
-    if op.value("self").entry == 0:
-        return Made(None, (0,))
-    return Made(None, (op.entry("self"),))
+    parts = tuple(op.entry_of(part, axis) for part in op["tensors"])
+    shapes = [op.layouts.shapes[entry] for entry in parts]
+    joined = Shape(sum(shape.channels for shape in shapes), shapes[0].grid)
+    found = {op.layouts.of(part.name).rechanneled(axis, joined) for part in op["tensors"]}
+    if len(found) > 1:
+        raise NotMappedError("its parts have their channels along other axes")
+    return Made(Concat(), parts, layout=found.pop())
 
 
 OPERATIONS: Mapping[str, Map] = {
@@ -214,16 +213,20 @@ OPERATIONS: Mapping[str, Map] = {
     "group_norm": _group_norm,
     "batch_norm": _batch_norm,
     "dropout": _dropout(Dropout),
+    "feature_dropout": _dropout(ChannelDropout, 1),
     "alpha_dropout": _dropout(AlphaDropout),
     "mul": _multiply,
     "div": _divide,
     "neg": lambda op: _scaled(op, -1.0),
     "add": _sum(1.0),
     "sub": _sum(-1.0),
-    "cat": _concat,
-    **dict.fromkeys(("flatten", "view", "reshape", "_unsafe_view"), _reshaped),
-    **dict.fromkeys(("alias", "contiguous", "clone", "to", "_to_copy"), _same("self")),
+    **dict.fromkeys(("cat", "concat", "concatenate"), _concat),
+    **ON_GRIDS,
+    **OF_AXES,
 }  # fmt: skip
+# Operations before which channels are along the last axis of an input, and along the second one.
+LAST = frozenset({"linear", "matmul", "mm", "layer_norm", "rms_norm"})
+FIRST = frozenset({*ON_GRIDS, "batch_norm", "group_norm", "feature_dropout", "pad"}) - {"mean"}
 # Of these, the result is another tensor with the same values; those of others are one.
 COPIES = frozenset({"clone", "_to_copy"})
 # What leaves parameters and numbers as they are.
