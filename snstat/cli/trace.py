@@ -143,7 +143,7 @@ def command(
     with text_output(output) as write:
         began = time.perf_counter()
         with results_only():
-            run, mapped = plan.traced()
+            run, mapped = plan.traced(notice)
         notice(f"{target}: {count(run.depth, 'row')}, {time.perf_counter() - began:.2f} s", level=1)
         if as_network is not None and run.module is not None:
             from snstat.experiment.mapped import whole_network

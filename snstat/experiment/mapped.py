@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from snstat.errors import SnstatError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.network_theory import at_width, predicted_statistics
+from snstat.experiment.theory_room import theory_bytes, theory_takes
+from snstat.limits import free_memory
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import GRADIENT, NO_THEORY, OF_POSITIONS, BoolArray, FloatArray, ModuleSummary
@@ -21,6 +23,8 @@ from snstat.sources.mapped import Mapped
 # of whose values are independent, does not.
 POOLED = frozenset({"mean", "variance", "second_moment", GRADIENT})
 BY_AXES = frozenset({"variance_over_units", *OF_POSITIONS})
+# The share of the free memory that theory beside a trace may take.
+MOST_MEMORY = 0.5
 # Places that an error names.
 MOST_NAMED = 3
 
@@ -60,8 +64,15 @@ def network_of(mapped: Mapped, name: str = "") -> Network:
     return Network(mapped.shape, mapped.block, InputLaw(kind=mapped.inputs), name)
 
 
-def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRows:
-    """Return theory of the rows of a traced module, for `batch` samples."""
+def theory_of(
+    mapped: Mapped | None,
+    module: ModuleSummary,
+    batch: int,
+    notice: Callable[[str], None] | None = None,
+) -> OfRows:
+    """Return theory of the rows of a traced module, for `batch` samples. `notice` is told what it
+    takes where that is much."""
+    from snstat.theory.start import why_no_pairs
     from snstat.theory.walk import walk
 
     if mapped is None:
@@ -71,8 +82,12 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
     inputs = DrawnInputs(mapped.inputs, mapped.shape.units, batch, 0.0, 1.0)
     moments = inputs.moments()
     try:
-        walked = walk(network_of(mapped), batch, moments, train=mapped.train)
-    except SnstatError as error:  # larger than networks may be
+        network = network_of(mapped)
+        _require_room(network)
+        if notice is not None and (words := theory_takes(network)):
+            notice(words)
+        walked = walk(network, batch, moments, train=mapped.train)
+    except SnstatError as error:  # larger than networks, or their theory, may be
         return OfRows({}, {}, {}, (Left(mapped.places[0].path, str(error)),))
     count = module.depth + 1
     entries, alike = np.full(count, -1), np.zeros(count, np.bool_)
@@ -94,6 +109,14 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
         theory,
         {name: of(name, values) for name, values in expected.items()},
         {name: of(name, values) for name, values in neglected.items()},
-        (*mapped.ends, *mapped.left(walked.ends)),
+        (*mapped.ends, *mapped.left(walked.ends, why_no_pairs(network))),
         mapped.drawn,
     )
+
+
+def _require_room(network: Network) -> None:
+    """Raise SnstatError where pairs of positions take so much that the trace may not get it."""
+    needed, free = theory_bytes(network), free_memory()
+    if needed > MOST_MEMORY * free:
+        words = f"{needed / 2**30:.1f} GiB of {free / 2**30:.1f} GiB that are free"
+        raise SnstatError(f"theory of pairs of positions takes {words}; try smaller inputs")

@@ -75,8 +75,9 @@ class TracePlan:
         """
         return self.traced()[0]
 
-    def traced(self) -> tuple[Run, Mapped | None]:
-        """Trace the module, and return the layers that theory knows too; see `run`."""
+    def traced(self, notice: Callable[[str], None] | None = None) -> tuple[Run, Mapped | None]:
+        """Trace the module, and return the layers that theory knows too; see `run`. `notice` is
+        told what theory takes where that is much."""
         settings = self.settings
         if settings.weights is None and settings.max_bytes is not None:
             bound = "left out without weights, which it is about"
@@ -109,6 +110,7 @@ class TracePlan:
             seed=settings.seed,
             dtype=settings.dtype or dtype_of(traced.summary),
             keep_trials=settings.keep_trials,
+            notice=notice,
         )
         return replace(run, subject=_plain(run.module or traced.summary)), traced.mapped
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -74,12 +74,13 @@ def traced_run(
     dtype: str,
     inputs: Mapping[str, str] | None = None,
     keep_trials: bool = False,
+    notice: Callable[[str], None] | None = None,
 ) -> Run:
     """Return the run that a traced module is, with theory of the layers that it is. `inputs` say
     what it was called with, where more is known than the tracer knows; `seed` is None where
-    nothing was drawn."""
+    nothing was drawn. `notice` is told what theory takes where that is much."""
     values, batch = traced.values, traced.batch
-    beside = theory_of(traced.mapped, traced.summary, batch)
+    beside = theory_of(traced.mapped, traced.summary, batch, notice)
     summary = traced.summary
     if inputs is not None:
         summary = replace(summary, inputs=dict(inputs))

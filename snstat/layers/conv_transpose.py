@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
+from snstat.errors import InvalidValueError
 from snstat.layers.biases import biases
 from snstat.layers.dense_layer import LINEAR
 from snstat.layers.draw import Draw, Pass, Values
@@ -23,13 +25,15 @@ from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.transposed import transposed
 from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
-from snstat.layers.window import Window, window
-from snstat.layers.window_axis import VALID
+from snstat.layers.window import Window
+from snstat.layers.window_axis import Axis
 from snstat.layers.window_options import SIZES, grid_of
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
 from snstat.values.option import option
-from snstat.values.sizes import Sizes, of_axes
+from snstat.values.sizes import GridSizes, Sizes, of_axes
+
+CROP = GridSizes(0, MAX_WIDTH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,8 @@ class ConvTranspose(WeightOptions, Weighted):
     """φ(z + b) on a larger grid: the sum z of W_Δ x_u at position su + Δ.
 
     Every position u before it puts down k taps Δ, and the next one the same s further on, so that N
-    positions along an axis become s(N − 1) + k; nothing is padded. E[z_U z_V] = n Var w Σ E[x_u
+    positions along an axis become s(N − 1) + k, less those that are cropped at its ends, as the
+    padding of PyTorch crops them. E[z_U z_V] = n Var w Σ E[x_u
     x_v] + b² with n channels before, over all u, v and Δ such that U = su + Δ and V = sv + Δ,
     whatever the law of x. So E[z_U²] counts the taps that meet at U: inside, ⌊k/s⌋ or ⌈k/s⌉ along
     each axis, a checkerboard unless s divides k, and fewer at the border. E[δδ'] goes back by the
@@ -58,6 +63,10 @@ class ConvTranspose(WeightOptions, Weighted):
     stride: Sizes = option(
         SIZES, "Distance after it of two positions that are next to each other.", default=MISSING
     )
+    crop: Sizes = option(CROP, "Positions that are taken away at both ends of an axis.", default=0)
+    crop_end: Sizes | None = option(
+        CROP, "Positions that are taken away at the second end instead.", shown="crop"
+    )
     activation: str | Pair | None = option(
         ActivationName(), "Activation of the units.", shown="none"
     )
@@ -65,11 +74,18 @@ class ConvTranspose(WeightOptions, Weighted):
     def window(self, shape: Shape) -> Window:
         """Return the window over the grid after the layer that moves to each position before it.
         Raises InvalidValueError for a vector, and for sizes that do not fit."""
-        axes = len(grid_of(shape))
-        kernel, stride = (of_axes(name, getattr(self, name), axes) for name in ("kernel", "stride"))
-        sizes = zip(shape.grid, kernel, stride, strict=True)
-        grid = tuple((size - 1) * step + taps for size, taps, step in sizes)
-        return window(grid, kernel, stride, (1,) * axes, VALID)
+        grid = grid_of(shape)
+        last = self.crop if self.crop_end is None else self.crop_end
+        kernel, stride, crop, crop_end = (
+            of_axes(name, value, len(grid))
+            for name, value in (
+                ("kernel", self.kernel),
+                ("stride", self.stride),
+                ("crop", self.crop),
+                ("crop_end", last),
+            )
+        )
+        return _window(grid, kernel, stride, crop, crop_end)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError for a vector, and for sizes that do not fit."""
@@ -162,6 +178,25 @@ class ConvTranspose(WeightOptions, Weighted):
             z += added.reshape(-1, *[1] * (z.ndim - 1))
         own = Pass(z, lambda slope: back(over.patches(slope)))
         return self.activate(own, draw)
+
+
+@lru_cache(maxsize=256)
+def _window(
+    grid: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    crop: tuple[int, ...],
+    crop_end: tuple[int, ...],
+) -> Window:
+    """Return the window that moves over the grid after the layer to each position of `grid`."""
+    axes = []
+    for size, taps, step, first, last in zip(grid, kernel, stride, crop, crop_end, strict=True):
+        whole = (size - 1) * step + taps
+        if first + last >= whole:
+            bound = f"less than the {whole:,} positions along an axis"
+            raise InvalidValueError("crop at both ends", first + last, bound)
+        axes.append(Axis(whole - first - last, taps, step, 1, first, size, around=False))
+    return Window(tuple(axes))
 
 
 def _matrix(weights: Weights) -> Weights:

@@ -35,7 +35,7 @@ def transposed(weights: Weights, channels: int, window: Window, signal: Signal) 
     law = GAUSSIAN
     if weights.keeps_silent(silent=signal.law == ZERO):
         law = ZERO
-    elif not weights.bias_std and not window.covers:  # positions that are 0
+    elif not weights.bias_std and not fewest:  # positions that are 0
         law = OTHER
     after = Signal(
         Shape(channels, tuple(axis.size for axis in window.axes)),

@@ -42,11 +42,6 @@ class Window:
         """The product of the strides."""
         return math.prod(axis.stride for axis in self.axes)
 
-    @property
-    def covers(self) -> bool:
-        """Whether it takes every position between the first and the last that it takes."""
-        return all(axis.kernel >= axis.stride or axis.moves == 1 for axis in self.axes)
-
     @cached_property
     def taps(self) -> int:
         """The number of positions in the window."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
+from snstat.layers.no_theory import NO_PAIRS
 from snstat.layers.shape import Shape
 from snstat.results.module import Left
 from snstat.results.theory_end import OF_SIGNAL, TheoryEnd
@@ -54,9 +55,12 @@ class Mapped:
         """The layers as one block, with residuals in it."""
         return Block(nested(self.entries))
 
-    def left(self, ends: Iterable[TheoryEnd]) -> Iterator[Left]:
-        """Yield the calls of the layers at which theory of the signal `ends`."""
+    def left(self, ends: Iterable[TheoryEnd], why_no_pairs: str) -> Iterator[Left]:
+        """Yield the calls of the layers at which theory of the signal `ends`, also for want of
+        pairs of positions, which are not followed for this reason."""
         for end in ends:
             if end.of == OF_SIGNAL:
-                place = self.places[end.layer - 1]
-                yield Left(place.path, f"{place.kind}: {end.reason}", place.call)
+                place, reason = self.places[end.layer - 1], end.reason
+                if reason == NO_PAIRS:
+                    reason = f"{reason}, {why_no_pairs}; try smaller inputs"
+                yield Left(place.path, f"{place.kind}: {reason}", place.call)

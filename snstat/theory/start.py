@@ -140,7 +140,9 @@ def _of_drawn(inputs: InputMoments, mean: FloatArray, square: FloatArray) -> Hig
     fourth = (inputs.kurtosis - 3.0) * (square - mean**2) ** 2
     higher = Higher(0.0 * fourth, fourth)
 
-    def squares() -> FloatArray:
+    def squares() -> FloatArray | None:
+        if square.size > MOST_PAIRED:  # they are products of pairs too
+            return None
         found = np.outer(square, square)
         np.fill_diagonal(found, higher.raw_fourth(mean, square))
         return found

@@ -25,7 +25,7 @@ from tests.layers.plain_draw import PlainDraw
 from tests.layers.plain_theory import compared_alone
 from tests.layers.test_conv import Given
 
-GRIDS = [(4,), (3, 2)]
+GRIDS = [(4,), (4, 3)]
 SIZES = [(3, 1), (3, 2), (2, 2), (1, 1), (4, 2), (2, 3)]
 ONES = pytest.mark.parametrize(("kernel", "stride"), SIZES)
 
@@ -48,21 +48,35 @@ def plain(x, weights, stride):
     return z
 
 
+CROPS = pytest.mark.parametrize(("crop", "crop_end"), [(0, None), (1, None), (1, 0), (0, 1)])
+
+
+def cropped(values, crop, crop_end, axes):
+    """Return values without positions at the ends of the last axes."""
+    last = crop if crop_end is None else crop_end
+    return values[(..., *[slice(crop, size - last) for size in values.shape[-axes:]])]
+
+
 @ONES
+@CROPS
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
-def test_values_are_those_of_loops(grid, kernel, stride):
+def test_values_are_those_of_loops(grid, kernel, stride, crop, crop_end):
     random = np.random.default_rng(0)
     x = random.normal(size=(6, 2, *grid))
     weights = random.normal(size=((kernel,) * len(grid)) + (4, 6))
-    own = layer(kernel, stride)
+    own = layer(kernel, stride, crop=crop, crop_end=crop_end)
     found = own.sample([x], Given([weights.reshape(-1, 6)]))
-    expected = plain(x, weights, stride)
+
+    def loops(values):
+        return cropped(plain(values, weights, stride), crop, crop_end, len(grid))
+
+    expected = loops(x)
     assert expected.shape[2:] == own.shape([Shape(6, grid)]).grid
     np.testing.assert_allclose(found.values, expected, rtol=1e-13, atol=1e-13)
     # The pull-back is the adjoint.
     slope, towards = random.normal(size=expected.shape), random.normal(size=x.shape)
     assert np.sum(found.pull(slope)[0] * towards) == pytest.approx(
-        np.sum(slope * plain(towards, weights, stride)), rel=1e-11
+        np.sum(slope * loops(towards)), rel=1e-11
     )
 
 
@@ -102,15 +116,16 @@ def slopes(found):
 
 
 @ONES
+@CROPS
 @pytest.mark.parametrize("pairs", [True, False])
-def test_second_moments_count_the_taps_that_meet(kernel, stride, pairs):
+def test_second_moments_count_the_taps_that_meet(kernel, stride, crop, crop_end, pairs):
     """By loops over positions and taps, both of a pair with the same tap."""
     size, random = 4, np.random.default_rng(1)
     root = random.normal(size=(size, size))
     same, gap = root @ root.T, 0.5 * root @ root.T
     if not pairs:
         same, gap = np.diag(same).copy(), np.diag(gap).copy()
-    own = layer(kernel, stride, bias_std=0.5, weight_std=0.3)
+    own = layer(kernel, stride, bias_std=0.5, weight_std=0.3, crop=crop, crop_end=crop_end)
     step = own.moments([Signal(Shape(6, (size,)), np.zeros(size), same, gap, OTHER)], 3)
     after = (size - 1) * stride + kernel
 
@@ -119,7 +134,7 @@ def test_second_moments_count_the_taps_that_meet(kernel, stride, pairs):
         for index in np.ndindex(products.shape):
             for tap in range(kernel):
                 found[tuple(stride * u + tap for u in index)] += 6 * 0.09 * products[index]
-        return found
+        return cropped(found, crop, crop_end, found.ndim)
 
     np.testing.assert_allclose(step.signal.same, moved(same, 0.25), rtol=1e-13)
     np.testing.assert_allclose(step.signal.gap, moved(gap, 0.0), rtol=1e-13, atol=1e-15)
@@ -128,6 +143,21 @@ def test_second_moments_count_the_taps_that_meet(kernel, stride, pairs):
     (back,) = step.pull(Slope(slope, slope))
     ahead = np.sum(moved(same, 0.0) * slope)
     assert 4 / 6 * ahead == pytest.approx(np.sum(slopes(back) * same), rel=1e-12, abs=1e-12)
+
+
+def test_what_is_cropped_leaves_positions():
+    for crop, crop_end in ((3, None), (5, 0), ((1, 3), None)):
+        own = layer(3, 1, crop=crop, crop_end=crop_end)
+        with pytest.raises(InvalidValueError, match="crop at both ends is"):
+            own.shape([Shape(2, (3, 3))])
+
+
+def test_positions_that_no_tap_meets_may_be_cropped():
+    """Of a kernel of 1 and a stride of 2 over two positions, the middle one is 0."""
+    before = start(64, (2,))
+    assert layer(1, 2).moments([before], 2).signal.law == OTHER
+    assert layer(1, 2, crop_end=2).moments([start(64, (3,))], 2).signal.law == OTHER
+    assert layer(1, 2, crop_end=2).moments([before], 2).signal.law == GAUSSIAN
 
 
 def start(channels, grid, law=OTHER):

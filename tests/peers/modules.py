@@ -268,12 +268,15 @@ def transposed(layer, shape, matrix, biases):
     """Return the ConvTranspose1d or ConvTranspose2d that has a recorded matrix, from the channels
     before to all taps, and biases of the channels after, None for none."""
     axes = len(shape.grid)
-    kernel, stride = (
+    last = layer.crop if layer.crop_end is None else layer.crop_end
+    kernel, stride, crop, crop_end = (
         (value,) * axes if isinstance(value, int) else value
-        for value in (layer.kernel, layer.stride)
+        for value in (layer.kernel, layer.stride, layer.crop, last)
     )
+    added = tuple(first - other for first, other in zip(crop, crop_end, strict=True))
     make = (nn.ConvTranspose1d, nn.ConvTranspose2d)[axes - 1]
-    module = make(shape.channels, layer.channels, kernel, stride, bias=biases is not None)
+    bias = biases is not None
+    module = make(shape.channels, layer.channels, kernel, stride, crop, added, bias=bias)
     weights = matrix.values.reshape(*kernel, layer.channels, shape.channels)
     weights = np.moveaxis(weights, (-1, -2), (0, 1))
     module.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weights)))

@@ -23,7 +23,7 @@ from snstat.sources.torch.operation import VECTOR, Made, Map, Operation
 from snstat.values.sizes import Sizes
 
 BORDER = "its padding is neither same nor valid"
-CROPPED = "its padding takes away what it makes"
+LENGTHENED = "it adds positions that nothing is put down at"
 AROUND = "it pads what is padded around the ends"
 BORDERED = "its windows reach beyond the grid"
 UNEVEN = "its windows differ in size"
@@ -98,14 +98,20 @@ def _conv_transpose(axes: int) -> Map:
     def made(op: Operation) -> Made:
         entry, shape = op.on_grid(INPUT, axes)
         _, channels, *kernel = op.shape(WEIGHT)
-        if any(op.sizes("padding", axes)) or any(op.sizes("output_padding", axes)):
-            raise NotMappedError(CROPPED)
         if op["groups"] != 1 or set(op.sizes("dilation", axes)) != {1}:
             raise NotMappedError
-        options = op.weights(WEIGHT, BIAS, by_gain=False)
-        stride = _sizes(op.sizes("stride", axes))
+        crop, added = op.sizes("padding", axes), op.sizes("output_padding", axes)
+        crop_end = tuple(first - more for first, more in zip(crop, added, strict=True))
+        if any(last < 0 for last in crop_end):
+            raise NotMappedError(LENGTHENED)
+        ends: dict[str, Any] = {} if crop == crop_end else {"crop_end": _sizes(crop_end)}
         layer = ConvTranspose(
-            channels=channels, kernel=_sizes(tuple(kernel)), stride=stride, **options
+            channels=channels,
+            kernel=_sizes(tuple(kernel)),
+            stride=_sizes(op.sizes("stride", axes)),
+            crop=_sizes(crop),
+            **ends,
+            **op.weights(WEIGHT, BIAS, by_gain=False),
         )
         return _on(layer, entry, shape, axes)
 
