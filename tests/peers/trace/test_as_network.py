@@ -16,7 +16,7 @@ pytestmark = pytest.mark.peers
 
 MODELS = """
 from tests.peers.trace.theory_models import *
-from tests.peers.trace.models import mlp, UNet, Repeated
+from tests.peers.trace.models import mlp, Windows, Repeated
 
 def two():
     class Two(nn.Module):
@@ -80,7 +80,7 @@ def test_the_file_has_the_theory_of_the_trace(name, width, mode, capsys):
 @pytest.mark.parametrize(
     ("name", "inputs", "words"),
     [
-        ("UNet", "Bx3x8x8", "inward (Conv2d has no theory)"),
+        ("Windows", "Bx8x8", "Windows (it moves samples)"),
         ("Repeated", "Bx16", "l (its weights were used before)"),
         ("two", "Bx8", "it returns 2 values, and a network has one output"),
         ("nothing", "Bx8", "it has no layers"),

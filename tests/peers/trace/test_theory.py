@@ -14,7 +14,7 @@ import snstat
 from snstat import Network
 from snstat import layers as L  # noqa: N812  # as its page writes it
 from snstat.sources.torch import beside
-from tests.peers.trace.models import Repeated, UNet, mlp
+from tests.peers.trace.models import Repeated, mlp
 from tests.peers.trace.theory_models import (
     Chosen,
     Functions,
@@ -212,10 +212,12 @@ def test_tied_weights_have_no_theory_and_computed_ones_neither():
     assert ends(theory_of(Transposed, "Bx16")) == [("Transposed", 1, words)]
 
 
-def test_convolutions_have_no_theory_yet(monkeypatch):
+def test_recurrence_has_no_theory_yet(monkeypatch):
     monkeypatch.setattr(beside, "exported", None)  # torch takes seconds for a graph
-    run = theory_of(UNet, "Bx3x8x8")
-    assert ends(run) == [("inward", 1, "Conv2d has no theory")]
+    run = theory_of(lambda: nn.GRU(8, 16), "5xBx8", axes={"*": "P,S,U"})
+    assert ends(run) == [("input", 1, "the first axis of 5xBx8 is not that of samples")]
+    run = theory_of(lambda: nn.GRU(8, 16, batch_first=True), "Bx5x8")
+    assert ends(run) == [("GRU", 1, "GRU has no theory")]
     for statistic in run.statistics.values():
         assert np.isnan(statistic.theory).all()
 
