@@ -14,6 +14,7 @@ from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
 from tests.layers.plain_draw import PlainDraw
+from tests.layers.test_conv import Given
 
 pytestmark = pytest.mark.peers
 
@@ -55,3 +56,20 @@ def test_theory_is_what_modules_of_pytorch_show_at_every_position():
     assert np.all(np.abs(np.mean(seen, 0) - expected) <= 4.5 * error)
     assert np.all(error < 0.02 * expected)
     assert expected[2, 1] == pytest.approx(2.0 * expected[1, 1] - 1.0 / (3 * AFTER * 6), rel=1e-12)
+
+
+@pytest.mark.parametrize(("crop", "crop_end"), [(1, None), (1, 0), ((2, 0), (1, 0))])
+def test_what_is_cropped_is_the_padding_of_pytorch(crop, crop_end):
+    random = np.random.default_rng(2)
+    x, weights = random.normal(size=(2, 6, 4, 3)), random.normal(size=(6, 5, 4, 3))
+    own = ConvTranspose(channels=5, kernel=(4, 3), stride=2, crop=crop, crop_end=crop_end)
+    padding = (crop, crop) if isinstance(crop, int) else crop
+    last = padding if crop_end is None else (crop_end, crop_end)
+    last = crop_end if isinstance(crop_end, tuple) else last
+    added = tuple(first - other for first, other in zip(padding, last, strict=True))
+    expected = torch.nn.functional.conv_transpose2d(
+        torch.from_numpy(x), torch.from_numpy(weights), None, 2, padding, added
+    )
+    taps = np.moveaxis(weights, (0, 1), (-1, -2)).reshape(-1, 6)
+    found = own.sample([x.swapaxes(0, 1)], Given([taps])).values
+    np.testing.assert_allclose(found.swapaxes(0, 1), expected.numpy(), rtol=1e-12, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
@@ -273,6 +274,23 @@ def test_pairs_of_positions_of_many_layers_are_not_followed(counted, most, monke
         found = walk(Network(Shape(2, (4,)), layers), 8, drawn(2))
         assert np.isfinite(found.second_moment[3])
         assert np.isfinite(found.second_moment[4]) == (allowed == most)
+
+
+def test_many_positions_fill_no_memory_with_their_pairs():
+    """The products of squares of 224² positions would be 20 GB; kurtosis behind few channels, which
+    needs them, is empty."""
+    layers = Block((Entry(Conv(channels=64, kernel=3)), Entry(Activation("relu"))))
+    tracemalloc.start()
+    try:
+        found = walk(Network(Shape(3, (224, 224)), layers), 8, drawn(3))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2**27
+    assert np.isfinite(found.second_moment).all()
+    assert np.isnan(found.kurtosis[1])
+    few = walk(Network(Shape(3, (8, 8)), layers), 8, drawn(3))
+    assert few.kurtosis[1] > 3.0
 
 
 def test_the_average_over_positions_is_that_of_each():
