@@ -15,7 +15,8 @@ from snstat.values.sizes import Sizes, of_axes
 
 @dataclass(frozen=True)
 class PoolOptions(Settings):
-    """The options of a pool. Nothing is padded: windows that do not fit are left out."""
+    """The options of a pool. Nothing is padded unless a kind says so: windows that do not fit are
+    left out."""
 
     size: Sizes = option(SIZES, "Positions in the window, along each axis.", default=MISSING)
     stride: Sizes | None = option(
@@ -25,6 +26,9 @@ class PoolOptions(Settings):
     def window(self, shape: Shape) -> Window:
         """Return the window over the grid of `shape`. Raises InvalidValueError for a vector, and
         for sizes that do not fit."""
+        return self._padded(shape, VALID)
+
+    def _padded(self, shape: Shape, padding: str) -> Window:
         grid = grid_of(shape)
         size = of_axes("size", self.size, len(grid))
         stride = size if self.stride is None else of_axes("stride", self.stride, len(grid))
@@ -32,4 +36,4 @@ class PoolOptions(Settings):
             if own > positions:
                 bound = f"at most the {positions:,} positions along an axis before it"
                 raise InvalidValueError("size", own, bound, f"try {positions:,}")
-        return window(grid, size, stride, (1,) * len(grid), VALID)
+        return window(grid, size, stride, (1,) * len(grid), padding)

@@ -100,6 +100,27 @@ def test_the_first_of_the_largest_has_the_gradient(grid, sizes):
     np.testing.assert_allclose(found.pull(slope)[0], expected, rtol=1e-13, atol=1e-15)
 
 
+@GRIDS
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (2, 1), (4, 3)])
+def test_windows_at_the_border_are_smaller_with_padding_same(grid, size, stride):
+    """Of values below 0, so that a border of zeros would be the largest; by loops."""
+    x = -1.0 - np.abs(drawn((3, 2, *grid)))
+    own = MaxPool(min(size, *grid), stride, padding="same")
+    found = own.sample([x], None)
+    left = (own.size - 1) // 2
+    slope, expected = drawn(found.values.shape, 1), np.zeros_like(x)
+    for place in np.ndindex(found.values.shape[2:]):
+        ends = [(stride * at - left, stride * at - left + own.size) for at in place]
+        window = tuple(slice(max(low, 0), high) for low, high in ends)
+        for first in np.ndindex(3, 2):
+            values = x[(*first, *window)]
+            assert found.values[(*first, *place)] == values.max()
+            back = expected[(*first, *window)]
+            back[np.unravel_index(values.argmax(), values.shape)] += slope[(*first, *place)]
+    assert found.values.shape[2:] == tuple(-(-n // stride) for n in grid)
+    np.testing.assert_allclose(found.pull(slope)[0], expected, rtol=1e-13, atol=1e-15)
+
+
 def test_what_is_not_a_number_is_the_largest():
     x = np.array([[[1.0, np.nan, np.inf, 2.0]]])
     found = MaxPool(2).sample([x], None)

@@ -145,7 +145,8 @@ def _conv_transpose(part: Part) -> nn.Module:
 
 def _max_pool(part: Part) -> nn.Module:
     pool = (nn.MaxPool1d, nn.MaxPool2d)[part.axes - 1]
-    return pool(part.layer.size, part.layer.stride)
+    padding = (part.layer.size - 1) // 2 if part.layer.padding == "same" else 0
+    return pool(part.layer.size, part.layer.stride, padding)
 
 
 def _mean_pool(part: Part) -> nn.Module:

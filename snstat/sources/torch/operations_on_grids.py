@@ -123,11 +123,13 @@ def _pool(kind: Callable[..., Layer], axes: int) -> Map:
         entry, shape = op.on_grid("self", axes)
         size = op.sizes("kernel_size", axes)
         stride = op.sizes("stride", axes, size)
-        if any(op.sizes("padding", axes)):
+        padding = op.sizes("padding", axes)
+        if any(padding) and (kind is not MaxPool or padding != tuple((n - 1) // 2 for n in size)):
             raise NotMappedError(BORDERED)
         if set(op.sizes("dilation", axes, (1,))) != {1} or op["divisor_override"] is not None:
             raise NotMappedError
         options: dict[str, Any] = {} if stride == size else {"stride": _sizes(stride)}
+        options |= {"padding": SAME} if any(padding) else {}
         layer = kind(size=_sizes(size), **options)
         if layer.shape([shape]).grid != (op.node.shape or ())[2:]:  # that of ceil_mode
             raise NotMappedError(BORDERED)

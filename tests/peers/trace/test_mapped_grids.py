@@ -143,7 +143,7 @@ def test_borders_by_hand():
             "its parts differ in shape",
         ),
         (
-            lambda m, x: functional.max_pool2d(m.b(x), 3, 2, 1),
+            lambda m, x: functional.max_pool2d(m.b(x), 4, 2, 2),
             "Own",
             "its windows reach beyond the grid",
         ),
@@ -253,6 +253,18 @@ def test_layers_on_grids_and_vectors():
         L.Scale(2.0),
     )  # fmt: skip
     assert_layers(pools, "Bx16x4x4", *parts, shape=(16, (4, 4)))
+
+
+@pytest.mark.parametrize("sizes", [(8, 8), (7, 9)])
+def test_a_padded_max_pool_is_that_of_the_kind(sizes):
+    """As in the stem of a ResNet: the values of both are compared."""
+    own = L.MaxPool(3, 2, padding="same")
+    target = lambda: nn.Sequential(nn.MaxPool2d(3, 2, 1))  # noqa: E731
+    assert_layers(target, f"Bx4x{sizes[0]}x{sizes[1]}", own, shape=(4, sizes))
+    x = np.random.default_rng(0).normal(size=(2, 4, *sizes))
+    expected = functional.max_pool2d(torch.from_numpy(x), 3, 2, 1).numpy()
+    found = own.sample([x.swapaxes(0, 1)], None).values.swapaxes(0, 1)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_layouts_know_where_axes_go():
