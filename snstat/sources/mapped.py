@@ -32,11 +32,11 @@ class Mapped:
     has independent values of the law `inputs`, "normal" or "uniform", of mean 0 and variance 1;
     without a law there is no theory. `places` say where they come from. `rows` are the rows of the
     trace that have the values of an entry, each with its number, and whether its positions and
-    units are those of the entry. `ends` is where theory ends, and
-    `missing` what stands against the whole module being these layers, empty if nothing does: the
-    last of them is then its only output. `train` is whether dropout and the statistics of batches
-    are on, and `drawn` whether every trial draws the weights anew, over which theory averages.
-    `gradients` says that those of the trace are of an independent read-out of all outputs.
+    units are those of the entry. `ends` is where theory ends, and `missing` what stands against the
+    whole module being these layers, empty if nothing does: the last of them is then its only
+    output. `train` is whether dropout and the statistics of batches are on, and `drawn` whether
+    every trial draws the weights anew, over which theory averages. `gradients` says that those of
+    the trace are of an independent read-out of all outputs.
     """
 
     shape: Shape

@@ -6,9 +6,8 @@ writes to in place have its result from then on, and so have all views of them.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from snstat.errors import SnstatError
@@ -20,19 +19,15 @@ from snstat.layers.shape import Shape
 from snstat.results.module import Left
 from snstat.sources.mapped import Place
 from snstat.sources.torch.called import function_path
-from snstat.sources.torch.draws import Draws, Role
-from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Ref, Scope
+from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
 from snstat.sources.torch.layout import Layouts, NotMappedError
 from snstat.sources.torch.operation import Context, Made, Operation, Value
-from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, is_known, made
-from snstat.sources.weights.tensor import JAX, TORCH
+from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, made
 
 # Names of layers that begin with a digit get this before it. A name with its number has at most 100
 # characters.
 LAYER, MOST_OF_A_NAME = "layer_", 80
-# Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
-WEIGHED = ("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
-PRODUCTS = {"matmul": "other", "mm": "mat2"}
 
 
 class Seen(NamedTuple):
@@ -57,40 +52,6 @@ class Found(NamedTuple):
     functions: Mapping[str, Sequence[Seen]]
     ends: tuple[Left, ...]
     missing: str
-
-
-def roles_of(graph: Graph, first: str) -> dict[str, Role]:
-    """Return what the parameters are, by their names, that operations use which may be layers
-    after the input `first`."""
-    roles: dict[str, Role] = {}
-    nodes = tuple(_possible(graph, first))
-    for node in nodes:
-        for ref in node.sources:
-            if ref.name in graph.parameters:
-                roles.setdefault(graph.parameters[ref.name], Role())
-    for node in nodes:
-        given = node.arguments
-        weights = given.get("weight" if node.op in WEIGHED else PRODUCTS.get(node.op, ""))
-        if not isinstance(weights, Ref) or weights.name not in graph.parameters:
-            continue
-        roles[graph.parameters[weights.name]] = Role(TORCH if node.op in WEIGHED else JAX)
-        biases = given.get("bias")
-        if isinstance(biases, Ref) and biases.name in graph.parameters:
-            fan_in = math.prod(graph.shapes[weights.name][1:])
-            roles[graph.parameters[biases.name]] = Role(fan_in=fan_in)
-    return roles
-
-
-def _possible(graph: Graph, first: str) -> Iterator[Node]:
-    """Yield the nodes that may be layers, by what they are called, and start from such nodes."""
-    known, lost = {first}, set[str]()
-    for node in graph.nodes:
-        names = {ref.name for ref in node.sources}
-        if names & lost or (names & known and not is_known(node.op)):
-            lost.add(node.name)
-        elif names & known:
-            known.add(node.name)
-            yield node
 
 
 def as_layers(graph: Graph, first: str, draws: Draws, *, train: bool, epsilon: float) -> Found:
@@ -176,6 +137,8 @@ class _Mapper:
             self._layouts.rearrange(node.name, source, found.step)
         else:
             self._layouts.take(node.name, source, found.layout)
+            if found.padding is None and not self._layouts.is_open(node.name):
+                self._require(node, source, self._layouts.shapes[entry])
         if found.padding is not None:
             self._layouts.padded[node.name] = found.padding
             return Value(entry=entry)
@@ -192,14 +155,19 @@ class _Mapper:
     def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
         self._layouts.take(node.name, source, found.layout)
-        shape = self._shape(layer, found.inputs)
-        if node.shape is None or node.shape[1:] != self._layouts.of(node.name).sizes(shape):
-            raise NotMappedError
+        self._require(node, source, self._shape(layer, found.inputs))
         inputs = list(found.inputs)
         for place, factor in enumerate(found.factors):
             if factor != 1.0:
                 inputs[place] = self._append(node, Scale(factor), (inputs[place],))
         return self._append(node, layer, tuple(inputs))
+
+    def _require(self, node: Node, source: str, shape: Shape) -> None:
+        """Raise NotMappedError for a value of another shape than that of a layer, as after numbers
+        that are repeated along an axis."""
+        sizes = self._layouts.of(node.name).sizes(shape)
+        if node.shape != (*self._graph.shapes[source][:1], *sizes):
+            raise NotMappedError
 
     def _append(self, node: Node, layer: Layer, inputs: tuple[int, ...]) -> int:
         scope = node.scopes[-1]

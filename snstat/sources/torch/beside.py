@@ -15,10 +15,11 @@ from snstat.results.network import INPUT
 from snstat.sources.calls.inputs import Inputs, Spec
 from snstat.sources.calls.row import Row
 from snstat.sources.mapped import Mapped
-from snstat.sources.torch.as_network import Seen, as_layers, roles_of
+from snstat.sources.torch.as_network import Seen, as_layers
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import kind_of
+from snstat.sources.torch.roles import roles_of
 from snstat.values.tracing import MODES
 
 TRAIN = MODES[0]

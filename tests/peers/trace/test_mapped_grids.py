@@ -267,6 +267,15 @@ def test_a_padded_max_pool_is_that_of_the_kind(sizes):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_numbers_that_repeat_a_value_end_theory():
+    """A sum with zeros of another shape has more positions than before."""
+    repeated = own(
+        lambda m, x: m.a(x).mean(2, keepdim=True) + m.zero[0],
+        a=lambda: nn.Conv1d(8, 8, 1), zero=lambda: nn.ParameterList([torch.zeros(5)]),
+    )  # fmt: skip
+    assert ends(theory_of(repeated, "Bx8x6"))[-1] == ("Own", 1, "add has no theory")
+
+
 def test_layouts_know_where_axes_go():
     """Of values that are numbered by channel and position, against numpy's own reshape."""
     shape = Shape(3, (2, 4))

@@ -1,0 +1,49 @@
+"""What the parameters of a graph are that layers may draw, by the operations that use them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from snstat.sources.torch.draws import Role
+from snstat.sources.torch.graph import Graph, Node, Ref
+from snstat.sources.torch.operations import is_known
+from snstat.sources.weights.tensor import JAX, TORCH
+
+# Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
+WEIGHED = ("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+PRODUCTS = {"matmul": "other", "mm": "mat2"}
+
+
+def roles_of(graph: Graph, first: str) -> dict[str, Role]:
+    """Return what the parameters are, by their names, that operations use which may be layers
+    after the input `first`."""
+    roles: dict[str, Role] = {}
+    nodes = tuple(_possible(graph, first))
+    for node in nodes:
+        for ref in node.sources:
+            if ref.name in graph.parameters:
+                roles.setdefault(graph.parameters[ref.name], Role())
+    for node in nodes:
+        given = node.arguments
+        weights = given.get("weight" if node.op in WEIGHED else PRODUCTS.get(node.op, ""))
+        if not isinstance(weights, Ref) or weights.name not in graph.parameters:
+            continue
+        roles[graph.parameters[weights.name]] = Role(TORCH if node.op in WEIGHED else JAX)
+        biases = given.get("bias")
+        if isinstance(biases, Ref) and biases.name in graph.parameters:
+            fan_in = math.prod(graph.shapes[weights.name][1:])
+            roles[graph.parameters[biases.name]] = Role(fan_in=fan_in)
+    return roles
+
+
+def _possible(graph: Graph, first: str) -> Iterator[Node]:
+    """Yield the nodes that may be layers, by what they are called, and start from such nodes."""
+    known, lost = {first}, set[str]()
+    for node in graph.nodes:
+        names = {ref.name for ref in node.sources}
+        if names & lost or (names & known and not is_known(node.op)):
+            lost.add(node.name)
+        elif names & known:
+            known.add(node.name)
+            yield node
