@@ -42,13 +42,13 @@ class ConvTranspose(WeightOptions, Weighted):
 
     Every position u before it puts down k taps Δ, and the next one the same s further on, so that N
     positions along an axis become s(N − 1) + k, less those that are cropped at its ends, as the
-    padding of PyTorch crops them. E[z_U z_V] = n Var w Σ E[x_u
-    x_v] + b² with n channels before, over all u, v and Δ such that U = su + Δ and V = sv + Δ,
-    whatever the law of x. So E[z_U²] counts the taps that meet at U: inside, ⌊k/s⌋ or ⌈k/s⌉ along
-    each axis, a checkerboard unless s divides k, and fewer at the border. E[δδ'] goes back by the
-    adjoint of the sum, times (channels after) Var w. Pre-activations are Gaussian given x if
-    weights are, else in the limit of many channels before; without biases, positions that no tap
-    meets (s > k) are 0, and theory of an activation is null.
+    padding of PyTorch crops them. E[z_U z_V] = n Var w Σ E[x_u x_v] + b² with n channels before,
+    over all u, v and Δ such that U = su + Δ and V = sv + Δ, whatever the law of x. So E[z_U²]
+    counts the taps that meet at U: inside, ⌊k/s⌋ or ⌈k/s⌉ along each axis, a checkerboard unless s
+    divides k, and fewer at the border. E[δδ'] goes back by the adjoint of the sum, times (channels
+    after) Var w. Pre-activations are Gaussian given x if weights are, else in the limit of many
+    channels before; without biases, positions that no tap meets (s > k) are 0, and theory of an
+    activation is null.
 
     The fan-in of weight_gain and init is what meets at a position on average, n k/s for each axis;
     that of torch_default is PyTorch's, channels after · k, and orthogonal is the matrix from n
