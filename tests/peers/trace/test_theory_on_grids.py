@@ -221,7 +221,7 @@ def test_what_theory_takes_is_said_and_bounded(monkeypatch):
     assert heard == []
     monkeypatch.setattr("snstat.experiment.theory_room.QUICK_PAIRS", 10)
     run, heard = told(5)
-    assert heard == ["theory of 162 pairs of positions takes about 0 s and 0.0 GiB"]
+    assert heard == ["theory of 162 pairs of positions takes about 0 s"]
     assert ends(run) == []
     monkeypatch.setattr(mapped, "free_memory", lambda: 2.0**13)
     run, heard = told(5)
