@@ -16,6 +16,7 @@ from snstat.report.columns import NOT_FINITE, Column
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_columns, print_hidden, print_wrapped, shown, width_of
 from snstat.report.numbers import Notation, as_given, quantity
+from snstat.report.seed_means import mean_over_seeds
 from snstat.report.text import markdown_table
 from snstat.report.words import count
 from snstat.results.sweep import PARAMETER
@@ -162,17 +163,8 @@ def _mean(line: Line, place: int, notation: Notation) -> str:
         return ""
     if not np.isfinite(values).all():
         return NOT_FINITE if any(verdict in BEYOND for verdict in line.verdicts) else ""
-    logarithmic = SHOWN[place] == GRADIENT
-    if values.size == 1:
-        ((value, error),) = (cell[place] for cell in line.numbers)
-        return quantity(value, error * (value if logarithmic else 1.0), notation)
-    with np.errstate(all="ignore"):
-        averaged = np.log(values) if logarithmic else values
-        mean = float(averaged.mean())
-        error = float(averaged.std(ddof=1)) / math.sqrt(values.size)
-        if logarithmic:
-            mean = float(np.exp(mean))
-            error *= mean
+    errors = np.array([cell[place][1] for cell in line.numbers])
+    mean, error = mean_over_seeds(values, errors, logarithmic=SHOWN[place] == GRADIENT)
     return quantity(mean, error, notation) if math.isfinite(mean) else NOT_FINITE
 
 

@@ -45,22 +45,43 @@ def cells(rows, over=OVER, **more):
 
 def test_a_line_is_the_mean_over_seeds_without_those_that_failed():
     seconds, gradients = [1.0, 1.3, 1.9], [0.5, 2.0, 4.0]
-    rows = [row(8, seed, *pair) for seed, pair in enumerate(zip(seconds, gradients, strict=True))]
+    errors = [0.1, 0.4, 0.2]
+    rows = [
+        row(8, seed, second, gradient, second_moment_stderr=error, gradient_stderr=error)
+        for seed, (second, gradient, error) in enumerate(
+            zip(seconds, gradients, errors, strict=True)
+        )
+    ]
     failed = {"width": 8, "seed": 3, "error": "needs more memory"}
     _, _, line = cells([*rows, failed])
-    error = statistics.stdev(seconds) / math.sqrt(3)
-    logs = [math.log(value) for value in gradients]
-    mean = math.exp(statistics.mean(logs))
-    spread = mean * statistics.stdev(logs) / math.sqrt(3)
+    error = math.sqrt(sum(one**2 for one in errors)) / 3
+    mean = math.exp(statistics.mean(math.log(value) for value in gradients))
     assert line == [
         "8",
         "stable 3, failed 1",
         quantity(statistics.mean(seconds), error, Notation.SPACED),
-        quantity(mean, spread, Notation.SPACED),
+        quantity(mean, mean * error, Notation.SPACED),
     ]
     # With one seed left, the error is that of its trials.
     assert cells([rows[0], failed])[2][2] == quantity(1.0, 0.1, Notation.SPACED)
     assert cells([failed])[2] == ["8", "failed"]
+
+
+@pytest.mark.parametrize("missing", [None, "", math.nan])
+def test_the_error_is_the_spread_where_a_cell_has_none(missing):
+    """As one trial has none, and a mean over seeds still has one."""
+    seconds = [1.0, 1.3, 1.9]
+    rows = [row(8, seed, second, second) for seed, second in enumerate(seconds)]
+    rows[1]["second_moment_stderr"] = missing
+    error = statistics.stdev(seconds) / math.sqrt(3)
+    logs = [math.log(second) for second in seconds]
+    mean = math.exp(statistics.mean(logs))
+    spread = mean * statistics.stdev(logs) / math.sqrt(3)
+    assert cells(rows)[2][2:] == [
+        quantity(statistics.mean(seconds), error, Notation.SPACED),
+        quantity(mean, spread, Notation.SPACED),
+    ]
+    assert cells(rows[1:2])[2][2] == quantity(1.3, math.nan, Notation.SPACED)
 
 
 def test_theory_is_no_measurement():

@@ -37,23 +37,25 @@ def test_points_are_means_over_seeds(table, y):
     xs, mean, error, theory = points(cells, Choice("width", y), chosen)
     assert xs == [8.0, 32.0, 128.0]
     for place, width in enumerate(xs):
-        values, predicted = [], []
+        values, errors, predicted = [], [], []
         for row in range(len(table)):
             own = [table[name][row] for name in ("activation", "weight_gain", "width")]
             layer = 0 if y == "gradient" else 3
             if own == ["tanh", 1.5, width] and table["layer"][row] == layer:
                 values.append(float(table[f"{y}_estimate"][row]))
+                errors.append(float(table[f"{y}_stderr"][row]))
                 known = float(table[f"{y}_expected"][row])
                 other = float(table[f"{y}_theory"][row])
                 predicted.append(other if math.isnan(known) else known)
         if y == "gradient":
             values = [math.log(value) for value in values]
         middle = sum(values) / 3
-        spread = math.sqrt(sum((value - middle) ** 2 for value in values) / 2 / 3)
+        # Of independent cells, variances of a sum add up.
+        own_error = math.sqrt(sum(one * one for one in errors)) / 3
         if y == "gradient":
-            middle, spread = math.exp(middle), math.exp(middle) * spread
+            middle, own_error = math.exp(middle), math.exp(middle) * own_error
         assert mean[place] == pytest.approx(middle, rel=1e-12)
-        assert error[place] == pytest.approx(spread, rel=1e-9)
+        assert error[place] == pytest.approx(own_error, rel=1e-12)
         assert theory[place] == pytest.approx(sum(predicted) / 3, rel=1e-12)
 
 

@@ -23,6 +23,7 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.numbers import as_given
+from snstat.report.seed_means import mean_over_seeds
 from snstat.report.words import count
 from snstat.results import GRADIENT
 
@@ -147,25 +148,23 @@ def draw_sweep(
 
 def points(table: Sweep, choice: Choice, chosen: Any) -> Points:
     """Return the values along x of the `chosen` rows, and there the mean of the statistic over
-    them, its standard error (that of one cell where there is one), and theory."""
+    those that were simulated, its standard error, and the mean of theory."""
     xs = _values(table, choice.x, chosen)
     found = np.full((3, len(xs)), math.nan)
     columns = [
         _column(table, f"{choice.y}_{part}")
         for part in ("estimate", "stderr", "theory", "expected")
     ]
-    with np.errstate(all="ignore"):
-        for place, x in enumerate(xs):
-            here = chosen & _equal(table, choice.x, x)
-            estimate, stderr, theory, expected = (column[here] for column in columns)
-            logarithmic = choice.y == GRADIENT
-            values = np.log(estimate) if logarithmic else estimate
-            mean = values.mean()
-            error = stderr[0] if len(values) == 1 else values.std(ddof=1) / math.sqrt(len(values))
-            if logarithmic:
-                mean, error = np.exp(mean), np.exp(mean) * error
-            reference = np.where(np.isfinite(expected), expected, theory)
-            found[:, place] = mean, error, reference.mean()
+    for place, x in enumerate(xs):
+        here = chosen & _equal(table, choice.x, x)
+        estimate, stderr, theory, expected = (column[here] for column in columns)
+        measured = np.isfinite(estimate)  # of theory alone there is nothing to average
+        mean, error = mean_over_seeds(
+            estimate[measured], stderr[measured], logarithmic=choice.y == GRADIENT
+        )
+        reference = np.where(np.isfinite(expected), expected, theory)
+        reference = reference[np.isfinite(reference)]
+        found[:, place] = mean, error, reference.mean() if reference.size else math.nan
     return xs, found[0], found[1], found[2]
 
 
