@@ -67,7 +67,8 @@ def sweep_figure(ctx: click.Context, paths: Sequence[str]) -> Any:
     refuse_others(ctx, OWN, "beside the table of a sweep")
     given = {name: ctx.params[name] for name in PARTS if ctx.params[name] is not None}
     choice = figures.Choice(**given)
-    sweep = load_sweep(paths[0], statistics=[choice.y])
+    # The second moment of a cell, which all have, tells theory alone from what is not finite.
+    sweep = load_sweep(paths[0], statistics={choice.y, "second_moment"})
     figures.load_matplotlib()
     return figures.draw_sweep(
         sweep,

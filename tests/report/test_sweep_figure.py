@@ -11,7 +11,8 @@ import pytest
 import snstat
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.figures import draw_sweep, save_figure
-from snstat.report.figures.sweep import Choice, points
+from snstat.report.figures.sweep_points import Choice, Shown
+from snstat.results.sweep import Sweep
 from tests.robustness.processes import call, one_complaint
 
 AXES = {"activation": ["relu", "tanh"], "width": [8, 32, 128], "weight_gain": [1.0, 1.5]}
@@ -32,9 +33,9 @@ def table(path):
 @pytest.mark.parametrize("y", ["second_moment", "gradient"])
 def test_points_are_means_over_seeds(table, y):
     """Beside a plain loop over the rows."""
-    cells = table.cells
-    chosen = (cells["activation"] == "tanh") & (cells["weight_gain"] == 1.5)
-    xs, mean, error, theory = points(cells, Choice("width", y), chosen)
+    shown = Shown.of(table, Choice("width", y))
+    chosen = shown.equal("activation", "tanh") & shown.equal("weight_gain", 1.5)
+    xs, mean, error, theory = shown.points(chosen)
     assert xs == [8.0, 32.0, 128.0]
     for place, width in enumerate(xs):
         values, errors, predicted = [], [], []
@@ -92,8 +93,83 @@ def test_depth_along_the_axis():
     )
     axes = draw_sweep(chosen, Choice("layer")).axes[0]
     assert [len(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"] == [5, 5]
-    xs, _, _, _ = points(chosen, Choice("layer"), np.ones(len(chosen), bool))
+    shown = Shown.of(chosen, Choice("layer"))
+    xs, _, _, _ = shown.points(shown.there)
     assert xs == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def measured_points(table, choice):
+    """Return how many points of the picture are measured and how many are theory, and whether each
+    is finite, beside the words below."""
+    figure = draw_sweep(table, choice)
+    save_figure(figure, io.BytesIO(), "png")
+    axes = figure.axes[0]
+    markers = [np.asarray(bars[0].get_ydata(), float) for bars in axes.containers]
+    lines = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    lines = [line for line in lines if not any(line is marker for marker in markers)]
+    return markers, lines, figure.get_supxlabel().replace("\n", " ")
+
+
+@pytest.mark.parametrize("theory", [False, True])
+def test_what_is_not_finite_leaves_gaps(theory, tmp_path):
+    """ReLU with a gain of 10⁶ multiplies second moments by 5·10¹¹ in every layer."""
+    target = tmp_path / "out.csv"
+    snstat.sweep(
+        "relu", {"weight_gain": [1.0, 1e6]}, depth=40, width=8, batch=4, trials=2, backward=True,
+        theory=theory, output=target,
+    )  # fmt: skip
+    table = snstat.load_sweep(target)
+    for choice in (Choice("layer"), Choice("weight_gain"), Choice("weight_gain", "gradient")):
+        if theory and choice.y == "gradient":
+            continue  # which is finite, as 10²³⁴ and more are not drawn only above 10²⁹⁰
+        markers, _, caption = measured_points(table, choice)
+        assert "1 with gaps where numbers are not finite" in caption, choice
+        if not theory and choice.x != "layer":
+            assert np.isfinite(markers[0]).tolist() == [True, False]
+    kept = [row for row in range(len(table)) if table["weight_gain"][row] == 1.0]
+    columns = {name: column[kept] for name, column in table.columns.items()}
+    assert "gaps" not in measured_points(Sweep(columns, ("weight_gain",)), Choice("layer"))[2]
+
+
+def test_cells_without_a_value_are_refused(tmp_path, capsysbinary):
+    """A file may hold stacks of one width, and others of several, which have no one width."""
+    table = snstat.sweep("relu", {"width": [4, 8]}, depth=2, batch=4, trials=2)
+    width = table["width"].copy()
+    width[:3] = math.nan
+    words = np.where(np.isnan(width), "", "named").astype(object)
+    for name, column in (("width", width), ("sampler", words)):
+        damaged = Sweep({**table.columns, name: column}, (name,))
+        for part in ("x", "hue", "col"):
+            with pytest.raises(InvalidValueError, match=f"{name} is 'empty in 1 of 2 cells'"):
+                draw_sweep(damaged, Choice(**{"x": "layer", part: name}))
+    target, picture = tmp_path / "out.csv", tmp_path / "out.png"
+    same = {"depth": 2, "batch": 4, "trials": 2, "output": target}
+    snstat.sweep("relu", {"width": [4, 8]}, **same)
+    del same["depth"]
+    snstat.sweep("relu", {"widths": ["8*2", "4*2"]}, **same)
+    found = call(capsysbinary, "plot", str(target), "--x", "width", "--hue", "widths",
+                 "--col", "depth", "-o", str(picture))  # fmt: skip
+    assert found[0] == 2
+    assert "--width is 'empty in 2 of 4 cells'" in one_complaint(found[2])
+    assert not picture.exists()
+
+
+def test_simulated_cells_beside_theory_alone(tmp_path):
+    """Markers are those of the simulated cells, and theory is that of all."""
+    target = tmp_path / "out.csv"
+    same = {"depth": 3, "batch": 4, "trials": 2, "backward": True, "output": target}
+    snstat.sweep("tanh", {"width": [4, 8]}, seeds=2, **same)
+    alone = snstat.load_sweep(target)
+    snstat.sweep("tanh", {"width": [8, 16]}, theory=True, **same)
+    both = snstat.load_sweep(target)
+    for y in ("second_moment", "gradient"):
+        (before,), _, _ = measured_points(alone, Choice("width", y))
+        (markers,), (line,), caption = measured_points(both, Choice("width", y))
+        assert np.isfinite(before).all()
+        np.testing.assert_array_equal(markers[:2], before)
+        assert np.isnan(markers[2])
+        assert np.isfinite(line).tolist() == [True] * 3
+        assert "gaps" not in caption
 
 
 def test_the_command_draws_a_table(path, tmp_path, capsysbinary):

@@ -20,7 +20,8 @@ from snstat.report.figures.residual import draw_residual
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.spectrum import draw_spectrum
 from snstat.report.figures.style import STYLES
-from snstat.report.figures.sweep import Choice, draw_sweep
+from snstat.report.figures.sweep import draw_sweep
+from snstat.report.figures.sweep_points import Choice
 from snstat.report.figures.trajectory import Options, draw_trajectory
 
 __all__ = [
