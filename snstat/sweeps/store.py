@@ -88,9 +88,11 @@ def rows_of(outcome: Outcome, columns: tuple[str, ...]) -> Iterator[list[Any]]:
 
 def summed_up(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
     """Return the last row of a cell with the gradient of its first: relative to the last layer, the
-    gradient there is 1, and that of the input is by how much it grows on the way back."""
-    of_gradient = {name: first[name] for name in first if name.startswith(f"{GRADIENT}_")}
-    return {**last, **of_gradient}
+    gradient there is 1, and that of the input is by how much it grows on the way back. Where only
+    the last row was kept, the gradient is missing."""
+    alone = first["layer"] == last["layer"]
+    names = [name for name in first if name.startswith(f"{GRADIENT}_")]
+    return {**last, **{name: None if alone else first[name] for name in names}}
 
 
 def require_columns(path: str | os.PathLike[str], own: Sequence[str], other: Sequence[str]) -> None:

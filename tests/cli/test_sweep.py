@@ -44,6 +44,27 @@ def test_a_table_has_a_line_for_each_combination(sweep):
     assert "gradient is that of the first row" in words
 
 
+@pytest.mark.parametrize("theory", [False, True])
+def test_a_gradient_of_last_rows_is_not_shown(sweep, tmp_path, theory):
+    """It is 1 by definition. Cells that kept other rows still have theirs."""
+    pytest.importorskip("pyarrow")
+    alone = ("--theory",) if theory else ("--backward",)
+    asked = "-a", "relu", *SMALL, *alone, "--layers", "last"
+    for name in ("out.csv", "out.parquet", None):
+        target = () if name is None else ("-o", str(tmp_path / name))
+        code, out, _ = sweep(*asked, "--over", "width=8,16", *target)
+        assert code == 0
+        assert "cosine" in out
+        assert "gradient" not in out
+        if target:
+            kept = [word for word in asked if word not in ("--layers", "last")]
+            _, out, _ = sweep(*kept, "--over", "width=8,16,32", *target)
+            lines = out.splitlines()
+            assert lines[0].split()[-1] == "gradient"
+            column = lines[0].index("gradient") - 2
+            assert [bool(line[column:].strip()) for line in lines[1:4]] == [False, False, True]
+
+
 def test_csv_goes_to_standard_output(sweep):
     code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-f", "csv", "--layers", "last")
     rows = table(out)

@@ -99,8 +99,7 @@ def test_depth_along_the_axis():
 
 
 def measured_points(table, choice):
-    """Return how many points of the picture are measured and how many are theory, and whether each
-    is finite, beside the words below."""
+    """Return the values of the markers and of the lines of the first panel, and the caption."""
     figure = draw_sweep(table, choice)
     save_figure(figure, io.BytesIO(), "png")
     axes = figure.axes[0]
@@ -119,9 +118,8 @@ def test_what_is_not_finite_leaves_gaps(theory, tmp_path):
         theory=theory, output=target,
     )  # fmt: skip
     table = snstat.load_sweep(target)
-    for choice in (Choice("layer"), Choice("weight_gain"), Choice("weight_gain", "gradient")):
-        if theory and choice.y == "gradient":
-            continue  # which is finite, as 10²³⁴ and more are not drawn only above 10²⁹⁰
+    choices = [Choice("layer"), Choice("weight_gain"), Choice("weight_gain", "gradient")]
+    for choice in choices[: 2 if theory else 3]:  # theory of the gradient is finite
         markers, _, caption = measured_points(table, choice)
         assert "1 with gaps where numbers are not finite" in caption, choice
         if not theory and choice.x != "layer":
@@ -170,6 +168,24 @@ def test_simulated_cells_beside_theory_alone(tmp_path):
         assert np.isnan(markers[2])
         assert np.isfinite(line).tolist() == [True] * 3
         assert "gaps" not in caption
+
+
+def test_gradients_of_last_layers_are_refused(tmp_path, capsysbinary):
+    """They are 1 by definition."""
+    target, picture = tmp_path / "out.csv", tmp_path / "out.png"
+    same = {"depth": 3, "batch": 4, "trials": 2, "backward": True, "output": target}
+    snstat.sweep("tanh", {"width": [4, 8]}, layers="last", **same)
+    asked = "plot", str(target), "--y", "gradient", "-o", str(picture)
+    code, _, err = call(capsysbinary, *asked)
+    assert code == 2
+    complaint = one_complaint(err)
+    assert "of the last layer only in 2 of 2 cells" in complaint
+    assert "--layers all or log" in complaint
+    snstat.sweep("tanh", {"width": [4, 8, 16]}, layers="log", **same)
+    code, _, err = call(capsysbinary, *asked)
+    assert "in 2 of 3 cells" in one_complaint(err)
+    assert not picture.exists()
+    assert call(capsysbinary, "plot", str(target), "-o", str(picture))[0] == 0
 
 
 def test_the_command_draws_a_table(path, tmp_path, capsysbinary):

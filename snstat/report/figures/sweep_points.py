@@ -91,12 +91,14 @@ class Shown:
         """Return what a choice with nothing left open shows of a sweep.
 
         Raises InvalidValueError for cells that have no value of an option that the picture shows,
-        and for a statistic that nothing is known of.
+        for a statistic that nothing is known of, and for gradients of last layers alone.
         """
         table = sweep if choice.x == LAYER else sweep.cells
         there = ~table.failed
         for name in (choice.x, choice.hue, choice.col):
             _require_values(table, name, there)
+        if choice.y == GRADIENT:
+            _require_rows(sweep)
         estimate, stderr, theory, expected = (
             drawable(_column(table, f"{choice.y}_{part}"))
             for part in ("estimate", "stderr", "theory", "expected")
@@ -183,6 +185,20 @@ def _require_values(table: Sweep, name: str | None, there: Chosen) -> None:
         bound = "known in every cell that the picture shows"
         remedy = "choose another option with --x, --hue or --col, or put these cells elsewhere"
         raise InvalidValueError(name, f"empty in {without:,} of {cells}", bound, remedy)
+
+
+def _require_rows(sweep: Sweep) -> None:
+    """Raise InvalidValueError where only last rows were kept, whose gradient is 1 by definition."""
+    last = sweep.last
+    first = np.append([True], last[:-1])[: len(last)]
+    only = int((first & last & ~sweep.failed).sum())
+    if only:
+        cells = count(int((last & ~sweep.failed).sum()), "cell")
+        bound = "known before the last layer, where it is 1 by definition"
+        remedy = "keep other rows with --layers all or log, in a new table"
+        raise InvalidValueError(
+            GRADIENT, f"kept of the last layer only in {only:,} of {cells}", bound, remedy
+        )
 
 
 def _column(table: Sweep, name: str) -> FloatArray:
