@@ -138,7 +138,8 @@ def _on_patch(
     half = 0.5 * (ends[1] - ends[0])
     angle = ends[0] + half * (t + 1.0)
     _, slope = _clenshaw(own, t)
-    log_slope = np.log1p(np.maximum(np.tan(0.5 * angle) * slope / half, -1.0))
+    with np.errstate(divide="ignore"):  # where the map is flat or falls
+        log_slope = np.log1p(np.maximum(np.tan(0.5 * angle) * slope / half, -1.0))
     return np.cos(angle), log_slope
 
 

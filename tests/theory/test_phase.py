@@ -206,6 +206,14 @@ def test_extreme_values_are_finite_or_told() -> None:
     assert found.pre_activation[2, 2] == pytest.approx(2e40)
 
 
+def test_a_map_that_falls_is_no_warning() -> None:
+    """Where the slope of the correlation map is below 0, differences of two inputs are gone at
+    once. Tests take warnings as errors."""
+    gains = np.linspace(0.5, 3.0, 40)
+    found = snstat.phase("sine:30", weight_gain=gains, bias_std=np.linspace(0.0, 1.0, 40))
+    assert (found.depth_scale == 0.0).any()
+
+
 def test_pairs_of_functions() -> None:
     """A Gaussian bump, whose map falls: E[φ²] = 1/√(1 + 4q)."""
     bump = (lambda x: np.exp(-x * x), lambda x: -2.0 * x * np.exp(-x * x))
