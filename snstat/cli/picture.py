@@ -226,7 +226,7 @@ def draw(
     if kind == "spectrum":
         spectrum = subject.spectrum(parse_layers(layers))
         return figures.draw_spectrum(spectrum, style, caption=caption, size=size)
-    densities = subject.densities(parse_layers(layers))
+    densities = subject.densities(parse_layers(layers), kind)
     draw_densities = figures.draw_heatmap if kind == "heatmap" else figures.draw_histogram
     return draw_densities(densities, style, caption=caption, size=size)
 

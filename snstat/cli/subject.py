@@ -84,17 +84,18 @@ class Subject:
             bound = f"1 with --kind {kind}"
             raise InvalidValueError("number of runs", number, bound, "draw them one by one")
 
-    def densities(self, selection: LayerSelection) -> Densities:
-        """Simulate the one network, as far as it was, and return its densities."""
+    def densities(self, selection: LayerSelection, kind: str) -> Densities:
+        """Simulate the one network of a picture of this `kind`, as far as it was, and return its
+        densities."""
         from snstat.experiment.densities import densities
 
         if not self.saved:
             planned = plans(self.wanted, self._networks())
-            self._require_one("histogram", len(planned))
+            self._require_one(kind, len(planned))
             ((_, plan),) = planned
             rows = _ridges(selection, plan.subject, plan.depth)
         else:
-            self._require_one("histogram", len(self.loaded()))
+            self._require_one(kind, len(self.loaded()))
             run, *_ = self.runs()
             rows = _ridges(selection, run.subject, len(run.finite) - 1)
             plan = _plan_again(self.saved[0], run, rows[-1])

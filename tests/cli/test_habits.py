@@ -362,6 +362,7 @@ def test_names_of_inputs_match_in_any_case(capsys):
     ("arguments", "told"),
     [
         (["--kind", "histogram", "-a", "relu,tanh", "-o", "h.png"], "1 with --kind histogram"),
+        (["--kind", "heatmap", "-a", "relu,tanh", "-o", "h.png"], "1 with --kind heatmap"),
         (["--dpi", "100", "-o", "x.svg"], "--dpi cannot be used with svg"),
         (["-f", "pdf", "-o", "x.svg"], "pdf"),
         (["--kind", "map", "--residuals", "-o", "m.png"], "--residuals cannot be used"),
