@@ -9,7 +9,6 @@ import numpy as np
 
 from snstat.errors import InvalidValueError
 from snstat.report.figures.histogram import scales_differ
-from snstat.report.figures.positions import shades_of
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -29,13 +28,16 @@ from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import Colormap, LogNorm
     from matplotlib.figure import Figure
 
     from snstat.results import Densities
 
 # Decades below the largest density that have shades of their own, and labels of layers at most.
 DECADES, MOST_TICKS = 3.0, 13
+# The part of the colour map on a dark and on a light ground, its colours, and the share of them
+# that fade into the ground.
+SHADES, STEPS, FADED = ((0.08, 1.0), (0.0, 0.92)), 256, 0.08
 # The largest dot of a single value, in points squared: that of probability 1.
 DOT = 40.0
 
@@ -92,6 +94,18 @@ def draw_heatmap(
     return figure
 
 
+def shades_of(look: Style) -> Colormap:
+    """Return colours of densities, from the ground, where there is none, to what differs most from
+    it. Equal steps look equal: it is "magma", whose lightness is linear."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap, to_rgb
+
+    light = sum(to_rgb(look.ground)) > sum(to_rgb(look.ink))
+    colors = colormaps["magma_r" if light else "magma"](np.linspace(*SHADES[light], STEPS))[:, :3]
+    share = np.minimum(np.arange(STEPS) / (FADED * STEPS), 1.0)[:, None]
+    return ListedColormap([*(share * colors + (1.0 - share) * np.array(to_rgb(look.ground)))])
+
+
 def _column(
     axes: Axes,
     densities: Densities,
@@ -113,7 +127,7 @@ def _column(
     for atom, share in pairs:
         if math.isfinite(share) and share > 0:
             axes.scatter(
-                [place], [(atom - centre) / unit], s=DOT * share, color=look.cycle[1],
+                [place], [(atom - centre) / unit], s=DOT * share, color=look.cycle[2],
                 linewidths=0, zorder=3, clip_on=False,
             )  # fmt: skip
             drawn = True
