@@ -11,7 +11,10 @@ import pytest
 import snstat
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.figures import draw_sweep, save_figure
+from snstat.report.figures.series import series_of
+from snstat.report.figures.style import STYLES
 from snstat.report.figures.sweep_points import Choice, Shown
+from snstat.report.figures.sweep_words import labels_of, value_words
 from snstat.results.sweep import Sweep
 from tests.robustness.processes import call, one_complaint
 
@@ -77,7 +80,7 @@ def test_what_is_left_open_is_chosen(table):
 def test_panels_and_curves(table, style):
     figure = draw_sweep(table, Choice("width", "gradient", "weight_gain", "activation"), style)
     first, second = figure.axes
-    assert [axes.get_title() for axes in (first, second)] == ["activation relu", "activation tanh"]
+    assert [axes.get_title() for axes in (first, second)] == ["ReLU", "tanh"]
     assert first.get_xscale() == first.get_yscale() == "log"
     _, labels = first.get_legend_handles_labels()
     assert labels == ["weight gain 1", "weight gain 1.5"]
@@ -85,6 +88,83 @@ def test_panels_and_curves(table, style):
     for buffer in buffers:
         save_figure(figure, buffer, "svg")
     assert buffers[0].getvalue() == buffers[1].getvalue()
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_an_activation_looks_as_in_all_pictures(table, style):
+    """As a curve beside others, and where all cells have it."""
+    own = dict(zip(("relu", "tanh"), series_of(["relu", "tanh"], STYLES[style]), strict=True))
+    rows = (table["weight_gain"] == 1.5) & (table["activation"] == "tanh")
+    alone = Sweep({name: column[rows] for name, column in table.columns.items()}, ("width",))
+    both = Choice("width", hue="activation", col="weight_gain")
+    for chosen, choice, names in (
+        (table, both, ["relu", "tanh"]),
+        (alone, Choice("width"), ["tanh"]),
+    ):
+        axes = draw_sweep(chosen, choice, style).axes[0]
+        markers = [bars[0] for bars in axes.containers]
+        looks = [(line.get_color(), line.get_marker()) for line in markers]
+        assert looks == [(own[name].color, own[name].marker) for name in names]
+        if choice.hue:
+            assert axes.get_legend_handles_labels()[1] == ["ReLU", "tanh"]
+
+
+def test_the_caption_names_the_subject(table):
+    rows = (table["weight_gain"] == 1.5) & (table["activation"] == "tanh")
+    one = Sweep({name: column[rows] for name, column in table.columns.items()}, ("width",))
+    rows = rows & (table["width"] == 8)
+    seeds = Sweep({name: column[rows] for name, column in table.columns.items()}, ("seed",))
+    theory = snstat.sweep("selu", {"weight_gain": [1.0, 1.5]}, depth=1, width=8, theory=True)
+    for chosen, choice, words in (
+        (table, Choice("width", hue="activation", col="weight_gain"),
+         ("3 layers · 2 trials × batch 4 · second moment of the last layer · 36 cells · "
+         "means over 3 seeds · lines: theory")),
+        (one, Choice("width"), "tanh · 3 layers · 2 trials × batch 4 · second moment"),
+        (seeds, Choice("seed"), ("tanh · 3 layers of 8 · 2 trials × batch 4 · second moment of the "
+         "last layer · 3 cells · each point is one seed · lines: theory")),
+        (theory, Choice(), "SELU · 1 layer of 8 · theory, no trials · second moment"),
+    ):  # fmt: skip
+        figure = draw_sweep(chosen, choice)
+        assert figure.get_supxlabel().replace("\n", " ").startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0, 1], ["0", "1"]),
+        ([3, 4, 7], ["3", "4", "7"]),
+        ([8, 64, 16384], ["8", "64", "16384"]),
+        (range(9), None),
+        ([0, 1, 2, 500], None),
+        ([1, 1.5], None),
+    ],
+)
+def test_few_whole_numbers_have_ticks(values, ticks):
+    """Of others, those that are whole numbers have no ticks between them."""
+    columns = {
+        "cell": np.array([f"{value}" for value in values], object),
+        "blocks": np.array([float(value) for value in values]),
+        "layer": np.full(len(values), 3.0),
+        "verdict": np.full(len(values), "stable", object),
+        "error": np.full(len(values), "", object),
+        "second_moment_theory": np.linspace(1.0, 2.0, len(values)),
+        "second_moment_estimate": np.linspace(1.0, 2.0, len(values)),
+    }
+    axes = draw_sweep(Sweep(columns, ("blocks",)), Choice("blocks")).axes[0]
+    places = axes.get_xticks()
+    if ticks is not None:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ticks
+        assert places.tolist() == [*values]
+    elif 1.5 not in values:
+        assert all(place.is_integer() for place in places.tolist())
+
+
+def test_numbers_have_four_digits_or_as_many_as_differ():
+    assert value_words("weight_gain", [1.0, math.sqrt(2.0)]) == ["1", "1.414"]
+    assert value_words("width", [1024.0, 65536.0]) == ["1024", "65536"]
+    assert value_words("scale", [0.1, 1 / 3, 1e9]) == ["0.1", "0.3333", "1e+09"]
+    assert value_words("scale", [0.12345, 0.12346]) == ["0.12345", "0.12346"]
+    assert labels_of("activation", ["gelu", "leaky_relu:0.1"]) == ["GELU", "leaky ReLU 0.1"]
 
 
 def test_depth_along_the_axis():

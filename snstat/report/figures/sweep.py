@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from snstat.errors import InvalidValueError
 from snstat.report.figures.panel import HUGE, LARGEST, SLIGHT
-from snstat.report.figures.series import MARKERS
+from snstat.report.figures.series import MARKERS, series_of
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -23,16 +24,15 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.figures.sweep_points import (
+    ACTIVATION,
     LAYER,
-    SEED,
     Choice,
     Shown,
     are_numbers,
     in_words,
 )
+from snstat.report.figures.sweep_words import caption_of, labels_of, value_words
 from snstat.report.figures.ticks import set_power_ticks
-from snstat.report.numbers import as_given
-from snstat.report.words import count
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 MOST_CURVES, MOST_PANELS, PANELS_IN_A_ROW = 24, 12, 3
 # Values over more than this factor are shown on a logarithmic axis.
 WIDE = 20.0
+# Values of whole numbers that have a tick each, and how far apart they are of the axis at least.
+MOST_TICKS, LEAST_APART = 8, 0.06
 # Statistics whose size is what counts.
 SIZES = ("second_moment", "variance", "variance_over_batch", "variance_over_units", GRADIENT)
 
@@ -78,16 +80,14 @@ def draw_sweep(
         figure = page(WIDTH, 1.2 + (2.8 if down == 1 else 2.2 * down), size)
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         panels = [*grid.ravel()]
-        colors = _colors(hues, look)
-        for axes, column in zip(panels, columns, strict=False):
+        looks, labels = _looks(shown, hues, look), labels_of(choice.hue, hues)
+        titles = labels_of(choice.col, columns)
+        for axes, column, title in zip(panels, columns, titles, strict=False):
             inside = shown.there & shown.equal(choice.col, column)
-            for number, hue in enumerate(hues):
-                chosen = inside & shown.equal(choice.hue, hue)
-                label = "" if choice.hue is None else f"{in_words(choice.hue)} {_text(hue)}"
-                look_of = colors[number], MARKERS[number % len(MARKERS)]
-                _curve(axes, shown.points(chosen), look_of, label)
-            if choice.col is not None:
-                axes.set_title(f"{in_words(choice.col)} {_text(column)}")
+            for hue, own_look, label in zip(hues, looks, labels, strict=True):
+                found = shown.points(inside & shown.equal(choice.hue, hue))
+                _curve(axes, found, choice.x, own_look, label)
+            axes.set_title(title)
             dress(axes, look)
         for axes in panels[len(columns) :]:
             axes.set_visible(False)
@@ -99,20 +99,20 @@ def draw_sweep(
             axes.set_ylabel(in_words(choice.y))
         handles: dict[str, Any] = {}
         for axes in panels[: len(columns)]:
-            own, labels = axes.get_legend_handles_labels()
-            handles = dict(zip(labels, own, strict=True)) | handles
+            own, names = axes.get_legend_handles_labels()
+            handles = dict(zip(names, own, strict=True)) | handles
         if choice.hue is not None:
             place_legend(figure, [*handles.values()])
-        place_caption(figure, _caption(sweep, shown) if caption else "", look)
+        place_caption(figure, caption_of(sweep, shown) if caption else "", look)
         settle(figure)
     return figure
 
 
-def _curve(axes: Axes, found: Points, look: tuple[str, str], label: str) -> None:
-    """Draw one curve in the colour and with the marker of `look`."""
+def _curve(axes: Axes, found: Points, name: str | None, look: tuple[str, str], label: str) -> None:
+    """Draw one curve over the option `name`, in the colour and with the marker of `look`."""
     xs, mean, error, theory = found
     color, marker = look
-    places = xs if are_numbers(xs) else [str(x) for x in xs]
+    places = xs if are_numbers(xs) else value_words(name, xs)
     measured = bool(np.isfinite(mean).any())
     if np.isfinite(theory).any():
         axes.plot(places, theory, color=color, alpha=0.8, label="" if measured else label)
@@ -133,9 +133,8 @@ def _scales(panels: Sequence[Axes], shown: Shown) -> None:
     ):
         for axes in panels:
             axes.set_xscale("log")
-            if all(float(x).is_integer() for x in xs) and len(xs) <= 8:
-                axes.set_xticks(xs, [_text(x) for x in xs])
-                axes.set_xticks([], minor=True)
+    if are_numbers(xs) and all(x.is_integer() for x in xs):
+        _whole_ticks(panels, xs)
     values = np.concatenate([shown.estimate[shown.there], shown.reference[shown.there]])
     values = values[np.isfinite(values)]
     far = np.abs(values).max() > HUGE
@@ -151,20 +150,30 @@ def _scales(panels: Sequence[Axes], shown: Shown) -> None:
                 set_power_ticks(axes)
 
 
-def _caption(sweep: Sweep, shown: Shown) -> str:
-    """Return what the picture is of."""
-    table, choice = sweep.cells, shown.choice
-    seeds = len(shown.values(SEED)) if SEED in sweep.columns else 1
-    place = "every layer" if choice.x == LAYER else "the last layer"
-    if choice.y == GRADIENT and choice.x != LAYER:
-        place = "the first row, over the last"
-    words = [f"{in_words(choice.y)} of {place}", count(len(table), "cell")]
-    if seeds > 1:
-        words.append(f"means over {seeds} seeds")
-    failed, lost = int(table.failed.sum()), shown.cells_lost
-    words += [f"{failed} failed"] if failed else []
-    words += [f"{lost} with gaps where numbers are not finite"] if lost else []
-    return " · ".join([*words, "lines: theory"])
+def _whole_ticks(panels: Sequence[Axes], xs: Sequence[float]) -> None:
+    """Set ticks at the whole numbers `xs` where they are few and apart, else at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axes in panels:
+        logarithmic = axes.get_xscale() == "log"
+        places = np.log(xs) if logarithmic else np.array(xs)
+        apart = len(xs) == 1 or np.diff(places).min() >= LEAST_APART * np.ptp(places)
+        if len(xs) <= MOST_TICKS and apart:
+            axes.set_xticks(xs, value_words(None, xs))
+            axes.set_xticks([], minor=True)
+        elif not logarithmic:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _looks(shown: Shown, hues: Sequence[Any], look: Style) -> list[tuple[str, str]]:
+    """Return the colour and the marker of each curve: those that its activation has in all
+    pictures, where curves are activations or all are of one."""
+    one = shown.choice.hue is None and ACTIVATION in shown.table.columns
+    names = shown.values(ACTIVATION) if one else hues
+    if shown.choice.hue == ACTIVATION or (one and len(names) == 1):
+        return [(own.color, own.marker) for own in series_of([*map(str, names)], look)]
+    markers = itertools.cycle(MARKERS)
+    return [*zip(_colors(hues, look), markers, strict=False)]
 
 
 def _colors(values: Sequence[Any], look: Style) -> list[str]:
@@ -177,7 +186,3 @@ def _colors(values: Sequence[Any], look: Style) -> list[str]:
         return list(look.cycle[: len(values)])
     shares = np.linspace(0.05, 0.85, len(values))
     return [to_hex(color) for color in colormaps["viridis"](shares)]
-
-
-def _text(value: Any) -> str:
-    return as_given(value) if isinstance(value, float) else str(value)

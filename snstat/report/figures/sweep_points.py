@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Points = tuple[list[Any], FloatArray, FloatArray, FloatArray]
     Chosen = npt.NDArray[np.bool_]
 
-SEED, LAYER = "seed", "layer"
+SEED, LAYER, ACTIVATION = "seed", "layer", "activation"
 
 
 @dataclass(frozen=True, slots=True)
