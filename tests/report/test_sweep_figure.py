@@ -128,6 +128,46 @@ def test_the_caption_names_the_subject(table):
         assert figure.get_supxlabel().replace("\n", " ").startswith(words)
 
 
+def made(**columns):
+    """Return the table of cells of one row with these columns, which are all stable by default."""
+    number = len(next(iter(columns.values())))
+    found = {
+        "cell": [str(row) for row in range(number)],
+        "layer": [3.0] * number,
+        "verdict": ["stable"] * number,
+        "error": [""] * number,
+        **columns,
+    }
+    arrays = {
+        name: np.array(values, object if isinstance(values[0], str) else float)
+        for name, values in found.items()
+    }
+    return Sweep(arrays, ("width", "seed") if "width" in columns else ("blocks",))
+
+
+def test_a_mean_of_what_is_not_finite_is_none():
+    """Without the seed that is lost, the mean would be that of the seeds with smaller numbers."""
+    nothing = math.nan
+    table = made(
+        width=[4.0, 4.0, 8.0, 8.0, 16.0, 16.0, 32.0],
+        seed=[0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0],
+        verdict=["stable"] * 3 + ["non-finite", "stable", "exploding", "exploding"],
+        second_moment_estimate=[1.0, 2.0, 3.0, nothing, 4.0, nothing, nothing],
+        second_moment_theory=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, nothing],
+        # The number that tells what was simulated, of a cell whose other numbers are not finite.
+        variance_estimate=[1.0, 1.0, 1.0, 1.0, 1.0, nothing, nothing],
+        kurtosis_estimate=[nothing] * 7,
+        kurtosis_theory=[1.0] * 7,
+    )
+    (markers,), (line,), caption = measured_points(table, Choice("width"))
+    # The second cell at width 16 is theory alone, and so is that at 32, whose theory is not finite.
+    np.testing.assert_array_equal(markers, [1.5, nothing, 4.0, nothing])
+    np.testing.assert_array_equal(line, [1.0, 1.0, 1.0, nothing])
+    assert "2 with gaps" in caption
+    # What was measured in no cell is not lost.
+    assert "gaps" not in measured_points(table, Choice("width", "kurtosis"))[2]
+
+
 @pytest.mark.parametrize(
     ("values", "ticks"),
     [
@@ -141,16 +181,12 @@ def test_the_caption_names_the_subject(table):
 )
 def test_few_whole_numbers_have_ticks(values, ticks):
     """Of others, those that are whole numbers have no ticks between them."""
-    columns = {
-        "cell": np.array([f"{value}" for value in values], object),
-        "blocks": np.array([float(value) for value in values]),
-        "layer": np.full(len(values), 3.0),
-        "verdict": np.full(len(values), "stable", object),
-        "error": np.full(len(values), "", object),
-        "second_moment_theory": np.linspace(1.0, 2.0, len(values)),
-        "second_moment_estimate": np.linspace(1.0, 2.0, len(values)),
-    }
-    axes = draw_sweep(Sweep(columns, ("blocks",)), Choice("blocks")).axes[0]
+    table = made(
+        blocks=[float(value) for value in values],
+        second_moment_theory=np.linspace(1.0, 2.0, len(values)),
+        second_moment_estimate=np.linspace(1.0, 2.0, len(values)),
+    )
+    axes = draw_sweep(table, Choice("blocks")).axes[0]
     places = axes.get_xticks()
     if ticks is not None:
         assert [label.get_text() for label in axes.get_xticklabels()] == ticks

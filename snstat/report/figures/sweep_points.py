@@ -107,7 +107,11 @@ class Shown:
         if not np.isfinite([estimate[there], reference[there]]).any():
             bound = "known in some cell that did not fail"
             raise InvalidValueError(choice.y, "missing everywhere", bound)
-        missing = np.isnan(np.where(_simulated(sweep, table), estimate, reference))
+        simulated = _simulated(sweep, table)
+        missing = np.isnan(np.where(simulated, estimate, reference))
+        # What is known of no cell was not asked for, as the gradient without --backward.
+        known = [bool(np.isfinite(values[there]).any()) for values in (estimate, reference)]
+        missing &= np.where(simulated, *known)
         lost = there & missing & np.isin(table["verdict"].astype(str), BEYOND)
         return cls(table, choice, there, estimate, stderr, reference, lost)
 
