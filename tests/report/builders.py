@@ -29,6 +29,7 @@ from snstat.results import (
     Statistic,
     TheoremResult,
 )
+from snstat.results.sweep import Sweep
 
 LIMITS = {"mean": 0.0, "variance": 1.0, "second_moment": 1.0, "kurtosis": 3.0, "cosine": 0.0}
 
@@ -295,3 +296,20 @@ def make_spectrum(layers: int = 2, depth: int = 9) -> Spectrum:
     )
     run = make_run(depth=depth)
     return Spectrum(run.subject, run.simulation, 0.001, found)
+
+
+def make_sweep(**columns: Any) -> Sweep:
+    """Return the table of cells of one row with these columns, which are all stable by default."""
+    number = len(next(iter(columns.values())))
+    found = {
+        "cell": [str(row) for row in range(number)],
+        "layer": [3.0] * number,
+        "verdict": ["stable"] * number,
+        "error": [""] * number,
+        **columns,
+    }
+    arrays = {
+        name: np.array(values, object if isinstance(values[0], str) else float)
+        for name, values in found.items()
+    }
+    return Sweep(arrays, ("width", "seed") if "width" in columns else ("blocks",))
