@@ -13,6 +13,9 @@ from snstat.results.sweep import Sweep, sweep_of, sweep_of_columns
 from snstat.sweeps.stores import PARQUET
 from snstat.sweeps.subject import FIXED
 
+# Options of a stack whose default depends on others, such as that of its activation.
+FOLLOWING = ("init", "last", "weight_gain", "bias_std")
+
 
 def load_sweep(
     path: str | os.PathLike[str],
@@ -37,7 +40,22 @@ def load_sweep(
     first = [*found.columns].index("layer")
     options = [name for name in [*found.columns][1:first] if name != "layers"]
     differ = [name for name in options if _differs(found[name])]
-    return Sweep(found.columns, tuple(differ))
+    return Sweep(found.columns, tuple(_free(found, differ)))
+
+
+def _free(found: Sweep, differ: Sequence[str]) -> list[str]:
+    """Return the names, of those that `differ`, whose values do not follow from the others."""
+    free = [name for name in differ if name not in FOLLOWING]
+    for name in FOLLOWING:
+        if name in differ and _combinations(found, [*free, name]) > _combinations(found, free):
+            free.append(name)
+    return [name for name in differ if name in free]
+
+
+def _combinations(found: Sweep, names: Sequence[str]) -> int:
+    """Return how many combinations of values the columns have."""
+    rows = zip(*(map(str, found[name]) for name in names), strict=True)
+    return max(len(set(rows)), 1)
 
 
 def _chosen(names: Sequence[str], statistics: Collection[str] | None) -> list[int]:

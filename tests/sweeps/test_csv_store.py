@@ -174,3 +174,19 @@ def test_tables_are_read_back(tmp_path, whole):
     path.write_text("x\n")
     with pytest.raises(InputFileError, match="not the table"):
         snstat.load_sweep(path)
+
+
+@pytest.mark.parametrize(
+    ("axes", "over"),
+    [
+        ({"activation": ["relu", "selu"], "width": [4, 8]}, ("activation", "width")),
+        ({"weight_gain": [1.0, 2.0]}, ("weight_gain",)),
+        ({"init": ["he_normal", "lecun_normal"]}, ("init",)),
+        ({"init": ["he_normal", "lecun_normal"], "weight_gain": [1, 2]}, ("init", "weight_gain")),
+    ],
+)
+def test_a_table_is_over_what_follows_from_nothing_else(tmp_path, axes, over):
+    """The initialiser and the gain of an activation differ with it."""
+    path = tmp_path / "out.csv"
+    snstat.sweep(None, axes, output=path, theory=True, depth=2)
+    assert set(snstat.load_sweep(path).over) == set(over)
