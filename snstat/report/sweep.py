@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.errors import escaped as controls_escaped
-from snstat.report.columns import NOT_FINITE, Column
+from snstat.report.columns import INFINITE, NOT_FINITE, Column
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_columns, print_hidden, print_wrapped, shown, width_of
 from snstat.report.numbers import Notation, as_given, quantity
@@ -41,7 +41,7 @@ BEYOND = ("non-finite", "exploding")
 class Line:
     """The cells that differ at most in their seed: the values of their `options` in words, and of
     each cell its verdict; of those that did not fail, the estimate and the standard error of each
-    statistic of `SHOWN`, or its theory and NaN."""
+    statistic of `SHOWN`, or its theory and NaN, infinity where that is of infinite width."""
 
     options: tuple[str, ...]
     verdicts: list[str] = field(default_factory=list)
@@ -105,7 +105,9 @@ def _measured(pair: Sequence[float]) -> tuple[float, float]:
 
 
 def _foretold(pair: Sequence[float]) -> tuple[float, float]:
-    return next(filter(math.isfinite, pair), math.nan), math.nan
+    """Return theory at the width of a cell, else that of infinite width, whose error is marked."""
+    expected, theory = pair
+    return (expected, math.nan) if math.isfinite(expected) else (theory, math.inf)
 
 
 def sentence(lines: Sequence[Line], columns: Sequence[Column]) -> str:
@@ -116,6 +118,8 @@ def sentence(lines: Sequence[Line], columns: Sequence[Column]) -> str:
     place = "Statistics are those of the last layer"
     if any(column.group == GRADIENT and column.part for column in columns):
         place += ", but the gradient is that of the first row"
+    if any(cell.endswith(INFINITE) for column in columns for cell in column.cells if column.part):
+        place += f". {INFINITE} infinite width"
     return f"{count(total, 'cell')}: {words}. {place}."
 
 
@@ -149,10 +153,13 @@ def _verdicts(line: Line) -> str:
 
 def _theory(line: Line, place: int) -> str:
     """Return the theory of a statistic, which is the same in all cells of a line."""
-    known = [cell[place][0] for cell in line.numbers if math.isfinite(cell[place][0])]
-    if known and SHOWN[place] == COSINE:  # the rest of a difference of numbers near 1 is rounding
-        known[0] = round(known[0], DIGITS) + 0.0
-    return f"{known[0]:.4g}" if known else ""
+    known = (cell[place] for cell in line.numbers if math.isfinite(cell[place][0]))
+    value, error = next(known, (math.nan, math.nan))
+    if math.isnan(value):
+        return ""
+    if SHOWN[place] == COSINE:  # the rest of a difference of numbers near 1 is rounding
+        value = round(value, DIGITS) + 0.0
+    return f"{value:.4g}{INFINITE if error == math.inf else ''}"
 
 
 def _mean(line: Line, place: int, notation: Notation) -> str:

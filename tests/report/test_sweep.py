@@ -91,9 +91,17 @@ def test_theory_is_no_measurement():
         assert [line[2] for line in cells(rows)[2:]] == ["1.50 ± 0.10", "not finite"]
         alone = [row(8, 0, None), row(8, 1, None)]
         assert cells(alone, theory=True)[2] == ["8", "stable", "7"]
-        assert cells([row(8, 0, None, second_moment_expected=missing)], theory=True)[2][2] == "9"
+        assert cells([row(8, 0, None, second_moment_expected=missing)], theory=True)[2][2] == "9\\*"
         # Nothing was lost where nothing was measured.
         assert cells([row(8, 0, missing)])[2] == ["8", "stable"]
+
+
+def test_theory_of_infinite_width_is_marked():
+    rows = [row(8, 0, None), row(16, 0, None, second_moment_expected=None)]
+    text = sweep_to_markdown(rows, ("width",), theory=True)
+    assert [line[2] for line in cells(rows, theory=True)[2:]] == ["7", "9\\*"]
+    assert text.endswith(". * infinite width.\n")
+    assert "infinite width" not in sweep_to_markdown(rows[:1], ("width",), theory=True)
 
 
 def test_rounding_is_no_cosine():
