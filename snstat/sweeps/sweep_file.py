@@ -12,7 +12,7 @@ from snstat.disk.toml_file import TomlFile
 from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError, quoted
 from snstat.network.run_settings import DRAWN
 from snstat.sweeps.subject import SweepSubject
-from snstat.sweeps.values import ROWS, SEEDS, THREADS
+from snstat.sweeps.values import ROWS, SEEDS, THREADS, listed_values
 from snstat.values.kinds import File, Flag, Kind, Texts
 
 SWEEP, RUN, GRID = TABLES = ("sweep", "run", "grid")
@@ -94,6 +94,12 @@ def _read(file: TomlFile) -> SweepFile:
     changes = run.pop(SET, {})
     if not isinstance(changes, dict):
         raise InputFileError(file.path, f"{SET} is {quoted(changes)}, but must be a table")
+    for key in changes:
+        subject.named(key, f"key of {SET} in [{RUN}]")
+    grid = file.root.get(GRID, {})
+    for key, values in grid.items():
+        own, kind = subject.named(key, f"key of [{GRID}]")
+        listed_values(f"{own} in [{GRID}]", values, kind)
     options = {}
     for key, value in run.items():
         own, kind = subject.named(key, f"key of [{RUN}]")
@@ -102,7 +108,7 @@ def _read(file: TomlFile) -> SweepFile:
         options[own] = _beside(folder, own, kind.plain(own, value))
     if "output" in settings:
         settings["output"] = os.fspath(folder / settings["output"])
-    return SweepFile(subject, options, changes, file.root.get(GRID, {}), settings)
+    return SweepFile(subject, options, changes, grid, settings)
 
 
 def _beside(folder: Path, name: str, value: Any) -> Any:

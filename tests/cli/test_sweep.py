@@ -136,6 +136,9 @@ weight_gain = { from = 1.0, to = 2.0, steps = 3 }
         ("[sweep]\nlayers = 'some'", "layers is 'some', but must be one of all,"),
         ("[run]\nset = 3", "set is 3, but must be a table"),
         ("[run]\nwidht = 3", "key of [run] is 'widht'"),
+        ("[grid]\nwidht = [64]", "wrong.toml: key of [grid] is 'widht', but must be one of"),
+        ("[grid]\nwidth = '64'", "wrong.toml: width in [grid] is '64', but must be a list of"),
+        ("[run]\nset = { a = 1 }", "wrong.toml: key of set in [run] is 'a', but must be one of"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(sweep, tmp_path, text, complaint):
@@ -157,7 +160,8 @@ layers = [{ kind = "dense", width = 8 }]
     path.write_text("[run]\nnetwork = 'net.toml'\n[grid]\nscale = [[1, 2]]")
     code, out, err = sweep(str(path))
     assert (code, out) == (2, "")
-    assert "scale is [1, 2], but must be a number, a text, true or false" in one_complaint(err)
+    words = f"{path}: scale in [grid] is [1, 2], but must be a number, a text, true or false"
+    assert words in one_complaint(err)
 
 
 def test_parameters_of_a_network_file(sweep, tmp_path):
