@@ -50,7 +50,7 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint ## every check that has no target of its own below
+test: lint ## every check except test-minimum, test-peers, test-frameworks, test-laws, test-kills, test-random
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format

@@ -66,7 +66,7 @@ def test_make_test_includes_all_but_large_downloads_and_long_runs() -> None:
             outside.add(target)
         assert mark is None or (mark in left_out.split(" or ")) == (target in outside)
     assert outside == {
-        "test-minimum", "test-peers", "test-frameworks", "test-laws", "test-random",
+        "test-minimum", "test-peers", "test-frameworks", "test-laws", "test-kills", "test-random",
     }  # fmt: skip
 
 
