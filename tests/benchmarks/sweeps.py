@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import snstat
+from snstat.sweeps import embedded
 from snstat.sweeps.cell import Outcome
 from snstat.sweeps.running import run_cell
 from snstat.sweeps.sweep import asked_for
@@ -29,7 +30,7 @@ from tests.benchmarks.table import MISSED, NONE, head, line, middle, number, rat
 # Cells of about 20 ms, most of it in kernels.
 CELL = {"depth": 16, "width": 512, "batch": 64, "trials": 4}
 SMALL = {"depth": 3, "width": 4, "batch": 2, "trials": 1}
-CELLS_OF_THEORY, MILLION, SIDE = 200, 1_000_000, 1000
+CELLS_OF_THEORY, MILLION, SIDE, GAINS = 200, 1_000_000, 1000, 300
 MAPPED = "relu", "tanh", "gelu"
 
 
@@ -57,6 +58,18 @@ def of_threads():
         name = f"two threads beside one, {words}, cells of {cell}"
         own, alone = (seconds(statistics.median(times)) for times in (both, one))
         yield line(name, own, alone, ratio(one, both), f"≥ 1.8{missed}")
+
+
+def of_processes():
+    """Return the row of two processes beside one thread, of a sweep that is long enough."""
+    axes = {"weight_gain": [1.0 + 0.001 * step for step in range(GAINS)]}
+    first, embedded.FIRST_SECONDS = embedded.FIRST_SECONDS, 0.0
+    both, one = alternating(on(2, **axes), on(1, **axes))
+    embedded.FIRST_SECONDS = first
+    missed = MISSED * (middle(one, both) < 1.8)
+    own, alone = (seconds(statistics.median(times)) for times in (both, one))
+    name = f"two processes beside one thread, {GAINS} gains, their start included"
+    return line(name, own, alone, ratio(one, both), f"≥ 1.8{missed}")
 
 
 def of_engine():
@@ -150,7 +163,7 @@ def of_maps(name):
 def main(page):
     columns = ("what", "time", "beside", "ratio", "target")
     parts = ["# Benchmarks of sweeps and maps", "", "Written by `make bench`.", "", *head(columns)]
-    parts += [*of_threads(), of_engine()]
+    parts += [*of_threads(), of_processes(), of_engine()]
     parts += [of_dask()] if find_spec("distributed") else []
     parts += [of_resumption(10_000), *(of_theory(depth) for depth in (8, 64))]
     parts += [*(of_maps(name) for name in MAPPED), ""]
