@@ -47,7 +47,7 @@ def measure(flat, layout, knows, still, out):
     own = Layout(layout[0], layout[1], layout[2], layout[3], layout[4])
     last, samples, units = knows[0], knows[1], knows[2]
     norms, sums = np.zeros(own.samples), np.zeros(SUMS)
-    most = np.zeros(min(own.columns, BLOCK), flat.dtype)
+    most = np.zeros(BLOCK, flat.dtype)
     sums[ANCHOR] = anchor_of_all(flat, own)
     if last:
         units_last(flat, own, most, norms, sums)

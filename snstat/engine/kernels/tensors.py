@@ -24,8 +24,11 @@ ANCHOR, POWER_1, POWER_2, POWER_3, POWER_4, SQUARES = 0, 1, 2, 3, 4, 5
 COLUMNS, ROWS, ALIGNED, PAIRS, SUMS = 6, 7, 8, 9, 10
 # Columns that are summed at once: their sums stay in the level-1 cache.
 BLOCK = 1024
-# The most values that make an anchor.
-ANCHORS = 8
+# The same where columns are positions: their values stay in the level-2 cache, and longer rows are
+# read from memory faster.
+WIDE = 2 * BLOCK
+# The most rows that make the anchors of columns, and how many rows there are for each.
+ANCHORS, SPARED = 4, 8
 
 
 class Layout(NamedTuple):
@@ -41,13 +44,17 @@ class Layout(NamedTuple):
 
 @inner
 def anchor_of(row):
-    """Return the mean of a few values of `row`, evenly spaced."""
-    step = max(row.size // ANCHORS, 1)
-    count = min(row.size, ANCHORS)
-    total = 0.0
-    for i in range(count):
-        total += f64(row[i * step])
-    return total / count
+    """Return the mean of eight values of `row`, evenly spaced; of fewer, some count twice.
+
+    There is no loop, because the powers of a row wait for its anchor.
+    """
+    step, last = max(row.size // 8, 1), row.size - 1
+    return 0.125 * (
+        ((f64(row[0]) + f64(row[min(step, last)]))
+         + (f64(row[min(2 * step, last)]) + f64(row[min(3 * step, last)])))
+        + ((f64(row[min(4 * step, last)]) + f64(row[min(5 * step, last)]))
+           + (f64(row[min(6 * step, last)]) + f64(row[min(7 * step, last)])))
+    )  # fmt: skip
 
 
 @inner
@@ -77,7 +84,7 @@ def add_powers(row, sums):
 
 @inner
 def widen(row, most):
-    """Raise `most` (at most BLOCK,) to the absolute values of `row`, block by block."""
+    """Raise `most` (BLOCK,) to the absolute values of `row`, block by block."""
     for low in range(0, row.size, most.size):
         part = row[low:][: most.size]
         # Use one maximum per column, because a maximum over the row is not vectorised.
@@ -88,7 +95,7 @@ def widen(row, most):
 @inner
 def anchor_columns(own, layout, anchors):
     """Write means of a few rows of a sample `own`, evenly spaced, to `anchors` (columns,)."""
-    count = max(1, min(ANCHORS // 2, layout.rows // ANCHORS))
+    count = max(1, min(ANCHORS, layout.rows // SPARED))
     step = layout.rows // count * layout.row_step
     anchors[:] = 0.0
     share = 1.0 / count
@@ -163,6 +170,26 @@ def add_four_squared(first, step, anchors, totals, norms):
 
 
 @inner
+def project_four(first, step, scales, turned):
+    """Add the products of four rows with `scales` (columns,) to `turned` (4,), as
+    `add_four_turned` takes rows."""
+    size = scales.size
+    row_0, row_1 = first[:size], first[step:][:size]
+    row_2, row_3 = first[2 * step :][:size], first[3 * step :][:size]
+    sum_0 = sum_1 = sum_2 = sum_3 = 0.0
+    for j in range(size):
+        scale = scales[j]
+        sum_0 += f64(row_0[j]) * scale
+        sum_1 += f64(row_1[j]) * scale
+        sum_2 += f64(row_2[j]) * scale
+        sum_3 += f64(row_3[j]) * scale
+    turned[0] += sum_0
+    turned[1] += sum_1
+    turned[2] += sum_2
+    turned[3] += sum_3
+
+
+@inner
 def square_of(values):
     """Return the sum of squares of float64 `values`."""
     total = 0.0
@@ -189,7 +216,7 @@ def add_pairs(resultant, counted, sums):
 def units_last(flat, layout, most, norms, sums):
     """Add up samples whose columns are units.
 
-    `flat` holds the values, `most` (any size, at best BLOCK) of its type receives their largest
+    `flat` holds the values, `most` (BLOCK,) of its type receives their largest
     absolute values, `norms` (samples,) the sums of squares of samples, and `sums` (SUMS,)
     everything else.
     """
@@ -203,11 +230,16 @@ def units_last(flat, layout, most, norms, sums):
             anchor_columns(own, layout, anchors)
             totals[:], turned[:] = 0.0, 0.0
         norm = about = 0.0
-        counted = 0
+        counted = widened = 0
         for r in range(rows):
             row = own[r * step :][:columns]
             _, first, second, squares = add_powers(row, sums)
-            widen(row, most)
+            if step == columns:
+                while widened + BLOCK <= (r + 1) * columns:
+                    widen(own[widened:][:BLOCK], most)
+                    widened += BLOCK
+            else:
+                widen(row, most)
             sums[ROWS] += second - first * first / columns
             norm += squares
             if rows == 1:
@@ -218,6 +250,8 @@ def units_last(flat, layout, most, norms, sums):
                 about += add_four_turned(
                     own[(r - 3) * step :], step, anchors, totals, turned, scales
                 )
+        if step == columns:
+            widen(own[widened : rows * columns], most)
         norms[a] = norm
         sums[SQUARES] += norm
         if rows > 1:
@@ -235,13 +269,13 @@ def units_first(flat, layout, most, norms, sums):
     rows, columns, step = layout.rows, layout.columns, layout.row_step
     own_sums = np.empty((3, rows))  # the anchor of a row, and its sums about that
     turned = np.empty(rows)
-    column_sums = np.empty((3, min(columns, BLOCK)))
+    column_sums = np.empty((3, min(columns, WIDE)))
     for a in range(layout.samples):
         norm = 0.0
         counted = 0
         turned[:] = 0.0
-        for low in range(0, columns, BLOCK):
-            size = min(BLOCK, columns - low)
+        for low in range(0, columns, WIDE):
+            size = min(WIDE, columns - low)
             own = flat[a * layout.sample_step + low :]
             anchors, totals = column_sums[0, :size], column_sums[1, :size]
             scales = column_sums[2, :size]
@@ -249,6 +283,9 @@ def units_first(flat, layout, most, norms, sums):
             totals[:], scales[:] = 0.0, 0.0
             about = 0.0
             for r in range(rows):
+                # Four rows that are read together arrive from memory sooner than one by one.
+                if r % 4 == 0 and r + 4 <= rows:
+                    about += add_four_squared(own[r * step :], step, anchors, totals, scales)
                 row = own[r * step :][:size]
                 anchor, first, second, _ = add_powers(row, sums)
                 widen(row, most)
@@ -258,16 +295,17 @@ def units_first(flat, layout, most, norms, sums):
                     move = anchor - own_sums[0, r]
                     own_sums[1, r] += first + size * move
                     own_sums[2, r] += second + move * (2.0 * first + size * move)
-                if r % 4 == 3:
-                    about += add_four_squared(own[(r - 3) * step :], step, anchors, totals, scales)
-            for r in range(rows // 4 * 4, rows):
+            whole = rows // 4 * 4
+            for r in range(whole, rows):
                 about += add_columns_squared(own[r * step :][:size], anchors, totals, scales)
             sums[COLUMNS] += about - square_of(totals) / rows
             for j in range(size):
                 norm += scales[j]
                 counted += scales[j] > 0.0
                 scales[j] = inverse(scales[j])
-            for r in range(rows):
+            for r in range(0, whole, 4):
+                project_four(own[r * step :], step, scales, turned[r:])
+            for r in range(whole, rows):
                 turned[r] += projection(own[r * step :][:size], scales)
         for r in range(rows):
             sums[ROWS] += own_sums[2, r] - own_sums[1, r] * own_sums[1, r] / columns
