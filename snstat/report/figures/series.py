@@ -20,8 +20,9 @@ _FIRST = (
 ORDER = tuple(dict.fromkeys((*_FIRST, *ACTIVATIONS)))
 # Dashes differ in greyscale too. Seven colours and eight markers make 56 different pairs.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
-# How much of the ink or of the ground is mixed into the colour of further curves.
-SHADES = (0.0, 0.45, 0.65, 0.8)
+# How much more of the ink is mixed into the colour of each further curve, and into that of the last
+# at most. Lighter colours would not be seen on the ground.
+STEP, MOST_INK = 0.4, 0.8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 
@@ -38,8 +39,8 @@ def series_of(activations: Sequence[str], style: Style) -> list[Series]:
     """Return the looks of the curves of `activations`.
 
     An activation has one colour and one marker in every figure. Several curves of one activation
-    differ in the shade of that colour and in their dashes. Names that are not in `ORDER`, those of
-    networks, follow it, and begin anew where no activation is drawn.
+    have shades of that colour, nearer to the ink from curve to curve, and other dashes. Names that
+    are not in `ORDER`, those of networks, follow it, and begin anew where no activation is drawn.
     """
     bases = [name.partition(":")[0] for name in activations]
     known = ORDER if any(base in ORDER for base in bases) else ()
@@ -50,16 +51,15 @@ def series_of(activations: Sequence[str], style: Style) -> list[Series]:
         seen[base] += 1
         color, marker = style.cycle[place % len(style.cycle)], MARKERS[place % len(MARKERS)]
         dash = DASHES[(place + number) % len(DASHES)]
-        looks.append(Series(_shade(color, number, style), marker, dash))
+        ink = number * min(STEP, MOST_INK / max(bases.count(base) - 1, 1))
+        looks.append(Series(_mixed(color, style.ink, ink), marker, dash))
     return looks
 
 
-def _shade(color: str, number: int, style: Style) -> str:
-    """Return shade `number` of a colour: itself, then darker and lighter ones by turns."""
-    target = style.ink if number % 2 else style.ground
-    share = SHADES[min((number + 1) // 2, len(SHADES) - 1)]
+def _mixed(color: str, other: str, share: float) -> str:
+    """Return a colour with a `share` of another."""
     mixed = [
-        round((1.0 - share) * int(color[at : at + 2], 16) + share * int(target[at : at + 2], 16))
+        round((1.0 - share) * int(color[at : at + 2], 16) + share * int(other[at : at + 2], 16))
         for at in (1, 3, 5)
     ]
     return "#{:02x}{:02x}{:02x}".format(*mixed)
