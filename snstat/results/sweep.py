@@ -14,16 +14,18 @@ from snstat.results.base import Record
 from snstat.results.statistic import GRADIENT
 from snstat.results.views import views
 
+# The column of the name of a network or a module, which tables of stacks do not have.
+SUBJECT = "subject"
 # Columns of texts.
-WORDS = ("cell", "name", "verdict", "error")
+WORDS = ("cell", SUBJECT, "name", "verdict", "error")
 # The column of a parameter that is called like another column begins so.
 PARAMETER = "set."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep(Record):
-    """The rows of a sweep as `columns` by name, each (rows,): cell, the options, layer, name, the
-    parts of each statistic, verdict and error.
+    """The rows of a sweep as `columns` by name, each (rows,): cell, subject (of networks and
+    modules), the options, layer, name, the parts of each statistic, verdict and error.
 
     `over` names the options that cells differ in. Numbers that are missing are NaN, texts empty. A
     cell that failed has one row, whose layer is NaN.

@@ -16,6 +16,7 @@ from snstat import __version__
 from snstat.errors import SnstatError
 from snstat.network.run_settings import DEFAULT_BATCH, RunSettings
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH
+from snstat.results.sweep import SUBJECT
 from snstat.sweeps.subject import FILES, MODULE, NETWORK, STACK, SweepSubject, content_of
 
 if TYPE_CHECKING:
@@ -107,9 +108,13 @@ class Cell:
         return plan_of(RunSettings(**self.options, threads=1), network)
 
     def values(self) -> dict[str, Any]:
-        """Return the columns of options: what was given, else the default where it is one value."""
+        """Return the columns that say what is run: the name of a network or a module, and of every
+        option what was given, else the default where it is one value."""
         usual = defaults_of(self.subject, self.options)
-        found = {name: usual.get(name) for name in self.subject.options}
+        found: dict[str, Any] = {}
+        if self.subject.kind != STACK:
+            found[SUBJECT] = self.subject.name
+        found |= {name: usual.get(name) for name in self.subject.options}
         found |= dict(self._of_stack)
         found |= {name: value for name, value in self.options.items() if value is not None}
         changes = {**self.subject.parameters, **self.set}

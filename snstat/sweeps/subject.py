@@ -25,7 +25,7 @@ from snstat.network.network import LARGE, MOST_OF_A_NAME, SUFFIX, Network
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import EVERY, OF_POSITIONS
-from snstat.results.sweep import PARAMETER
+from snstat.results.sweep import PARAMETER, SUBJECT
 from snstat.values.kinds import Kind
 from snstat.values.option import Option, options_of
 
@@ -126,7 +126,8 @@ class SweepSubject:
 
     def column(self, name: str) -> str:
         """Return the column of a parameter or an argument."""
-        return f"{PARAMETER}{name}" if name in self.options or name in FIXED else name
+        taken = name in self.options or name in (*FIXED, SUBJECT)
+        return f"{PARAMETER}{name}" if taken else name
 
     def network(self, changes: Mapping[str, Any]) -> Network:
         """Return the network with these parameters."""

@@ -116,6 +116,9 @@ def test_the_caption_names_the_subject(table):
     rows = rows & (table["width"] == 8)
     seeds = Sweep({name: column[rows] for name, column in table.columns.items()}, ("seed",))
     theory = snstat.sweep("selu", {"weight_gain": [1.0, 1.5]}, depth=1, width=8, theory=True)
+    layers = [{"kind": "dense", "width": 4}]
+    encoder = snstat.Network.read({"name": "encoder", "input": {"channels": 8}, "layers": layers})
+    network = snstat.sweep(encoder, {"batch": [4, 8]}, theory=True)
     for chosen, choice, words in (
         (table, Choice("width", hue="activation", col="weight_gain"),
          ("3 layers · 2 trials × batch 4 · second moment of the last layer · 36 cells · "
@@ -124,6 +127,7 @@ def test_the_caption_names_the_subject(table):
         (seeds, Choice("seed"), ("tanh · 3 layers of 8 · 2 trials × batch 4 · second moment of the "
          "last layer · 3 cells · each point is one seed · lines: theory")),
         (theory, Choice(), "SELU · 1 layer of 8 · theory, no trials · second moment"),
+        (network, Choice("batch"), "encoder · 1 layer · theory, no trials · second moment"),
     ):  # fmt: skip
         figure = draw_sweep(chosen, choice)
         assert figure.get_supxlabel().replace("\n", " ").startswith(words)

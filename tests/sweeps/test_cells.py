@@ -51,6 +51,13 @@ def table(outcome, cell):
     return [dict(zip(names, row, strict=True)) for row in outcome.rows]
 
 
+def test_the_table_names_a_network_or_a_module():
+    assert "subject" not in Cell(SweepSubject()).values()
+    assert Cell(subject()).values()["subject"] == "net"
+    assert subject().column("subject") == "set.subject"
+    assert Cell(SweepSubject.of("models:net")).values()["subject"] == "models:net"
+
+
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_rows_are_those_of_propagate_and_the_verdict_that_of_check(gain):
     options = {**SMALL, "activation": "relu", "width": 8, "weight_gain": gain, "seed": 3}

@@ -14,6 +14,7 @@ from snstat.report.figures.sweep_points import ACTIVATION, LAYER, SEED, in_words
 from snstat.report.numbers import as_given
 from snstat.report.words import SEPARATOR, count
 from snstat.results import GRADIENT
+from snstat.results.sweep import SUBJECT
 
 if TYPE_CHECKING:
     from snstat.report.figures.sweep_points import Shown
@@ -62,8 +63,11 @@ def caption_of(sweep: Sweep, shown: Shown) -> str:
 
 
 def _subject(shown: Shown) -> Iterator[str]:
-    """Yield what all cells have in common: the activation, the size, and the trials. Tables do not
-    name networks."""
+    """Yield what all cells have in common: the network or the activation, the size, and the
+    trials."""
+    network = _one(shown, SUBJECT)
+    if network:
+        yield str(network)
     activation = _one(shown, ACTIVATION)
     if activation is not None:
         yield display_name(str(activation))
