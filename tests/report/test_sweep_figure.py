@@ -39,7 +39,7 @@ def test_points_are_means_over_seeds(table, y):
     """Beside a plain loop over the rows."""
     shown = Shown.of(table, Choice("width", y))
     chosen = shown.equal("activation", "tanh") & shown.equal("weight_gain", 1.5)
-    xs, mean, error, theory = shown.points(chosen)
+    xs, mean, error, theory, _ = shown.points(chosen)
     assert xs == [8.0, 32.0, 128.0]
     for place, width in enumerate(xs):
         values, errors, predicted = [], [], []
@@ -173,9 +173,11 @@ def test_depth_along_the_axis():
         "relu", {"weight_gain": [1.0, 1.5]}, depth=4, width=8, batch=4, trials=2, layers="all"
     )
     axes = draw_sweep(chosen, Choice("layer")).axes[0]
-    assert [len(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"] == [5, 5]
+    lines = [line for line in axes.lines if line.get_linestyle() == "-"]
+    assert len(lines) >= 2
+    assert {len(line.get_xdata()) for line in lines} == {5}
     shown = Shown.of(chosen, Choice("layer"))
-    xs, _, _, _ = shown.points(shown.there)
+    xs = shown.points(shown.there).xs
     assert xs == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 

@@ -28,6 +28,29 @@ def measured_points(table, choice):
     return markers, lines, figure.get_supxlabel().replace("\n", " ")
 
 
+def test_theory_at_infinite_width_is_faint_beside_other_theory():
+    """The line goes through all points; where first order is known, a full one lies on it."""
+    nothing = math.nan
+    known = {
+        "width": [8.0, 16.0, 32.0, 64.0],
+        "verdict": ["stable"] * 4,
+        "second_moment_estimate": [nothing] * 4,
+        "second_moment_theory": [1.0] * 4,
+    }
+    table = make_sweep(**known, second_moment_expected=[nothing, nothing, 0.8, 0.9])
+    figure = draw_sweep(table, Choice("width"))
+    faint, full = figure.axes[0].lines
+    assert (faint.get_alpha(), full.get_alpha()) == (0.4, 0.8)
+    np.testing.assert_array_equal(faint.get_ydata(), [1.0, 1.0, 0.8, 0.9])
+    np.testing.assert_array_equal(full.get_ydata(), [nothing, nothing, 0.8, 0.9])
+    assert figure.get_supxlabel().endswith("lines: theory, faint at infinite width")
+    table = make_sweep(**known, second_moment_expected=[nothing] * 4)
+    figure = draw_sweep(table, Choice("width"))
+    (only,) = figure.axes[0].lines
+    assert only.get_alpha() == 0.8
+    assert figure.get_supxlabel().endswith("lines: theory at infinite width")
+
+
 def test_a_mean_of_what_is_not_finite_is_none():
     """Without the seed that is lost, the mean would be that of the seeds with smaller numbers."""
     nothing = math.nan
@@ -104,11 +127,11 @@ def test_simulated_cells_beside_theory_alone(tmp_path):
     both = snstat.load_sweep(target)
     for y in ("second_moment", "gradient"):
         (before,), _, _ = measured_points(alone, Choice("width", y))
-        (markers,), (line,), caption = measured_points(both, Choice("width", y))
+        (markers,), lines, caption = measured_points(both, Choice("width", y))
         assert np.isfinite(before).all()
         np.testing.assert_array_equal(markers[:2], before)
         assert np.isnan(markers[2])
-        assert np.isfinite(line).tolist() == [True] * 3
+        assert np.isfinite(lines[0]).tolist() == [True] * 3
         assert "gaps" not in caption
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.errors import InvalidValueError
-from snstat.report.figures.panel import HUGE, LARGEST, SLIGHT
+from snstat.report.figures.panel import FAINT, HUGE, LARGEST, SLIGHT
 from snstat.report.figures.series import MARKERS, series_of
 from snstat.report.figures.style import (
     WIDTH,
@@ -86,7 +86,7 @@ def draw_sweep(
             inside = shown.there & shown.equal(choice.col, column)
             for hue, own_look, label in zip(hues, looks, labels, strict=True):
                 found = shown.points(inside & shown.equal(choice.hue, hue))
-                _curve(axes, found, choice.x, own_look, label)
+                _curve(axes, found, choice.x, own_look, label, faint=shown.kinds_of_theory[0])
             axes.set_title(title)
             dress(axes, look)
         for axes in panels[len(columns) :]:
@@ -108,17 +108,32 @@ def draw_sweep(
     return figure
 
 
-def _curve(axes: Axes, found: Points, name: str | None, look: tuple[str, str], label: str) -> None:
-    """Draw one curve over the option `name`, in the colour and with the marker of `look`."""
-    xs, mean, error, theory = found
+def _curve(
+    axes: Axes,
+    found: Points,
+    name: str | None,
+    look: tuple[str, str],
+    label: str,
+    *,
+    faint: bool,
+) -> None:
+    """Draw one curve over the option `name`, in the colour and with the marker of `look`. Theory at
+    infinite width is `faint` if the picture has other theory."""
     color, marker = look
-    places = xs if are_numbers(xs) else value_words(name, xs)
-    measured = bool(np.isfinite(mean).any())
-    if np.isfinite(theory).any():
-        axes.plot(places, theory, color=color, alpha=0.8, label="" if measured else label)
+    places = found.xs if are_numbers(found.xs) else value_words(name, found.xs)
+    measured = bool(np.isfinite(found.mean).any())
+    at_width = np.where(found.limit & faint, math.nan, found.theory)
+    known = int(np.isfinite(at_width).sum())
+    if faint and found.limit.any():
+        only = not (measured or known)
+        axes.plot(places, found.theory, color=color, alpha=FAINT, label=label if only else "")
+    if known:
+        alone = "_" if known == 1 < len(places) else ""  # one point has no line
+        own = "" if measured else label
+        axes.plot(places, at_width, color=color, alpha=0.8, marker=alone, label=own)
     if measured:
-        bars = np.minimum(np.nan_to_num(error), LARGEST)
-        axes.errorbar(places, mean, bars, color=color, fmt=marker, markersize=4, label=label)
+        bars = np.minimum(np.nan_to_num(found.error), LARGEST)
+        axes.errorbar(places, found.mean, bars, color=color, fmt=marker, markersize=4, label=label)
 
 
 def _scales(panels: Sequence[Axes], shown: Shown) -> None:

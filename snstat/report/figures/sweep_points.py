@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from snstat.results import FloatArray
     from snstat.results.sweep import Sweep
 
-    Points = tuple[list[Any], FloatArray, FloatArray, FloatArray]
     Chosen = npt.NDArray[np.bool_]
 
 SEED, LAYER, ACTIVATION = "seed", "layer", "activation"
@@ -69,13 +68,26 @@ class Choice:
         return Choice(found[0], self.y, found[1], found[2])
 
 
+class Points(NamedTuple):
+    """The points of a curve, each (points,): their places `xs`, and there the mean of the statistic
+    over the cells that were simulated, its standard error, and the mean of theory; `limit` says
+    where that is of infinite width. A mean over what is not finite is NaN."""
+
+    xs: list[Any]
+    mean: FloatArray
+    error: FloatArray
+    theory: FloatArray
+    limit: Chosen
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """A statistic of the rows of a `table` that a picture shows, each (rows,).
 
     `there` says which rows are of cells that did not fail. `estimate`, `stderr` and `reference`,
-    which is theory, are NaN where they are missing or too large to be drawn; `lost` says of which
-    rows the number is missing because it is not finite.
+    which is theory, are NaN where they are missing or too large to be drawn; `limit` says where
+    theory is that of infinite width. `lost` says of which rows the number is missing because it is
+    not finite.
     """
 
     table: Sweep
@@ -84,6 +96,7 @@ class Shown:
     estimate: FloatArray
     stderr: FloatArray
     reference: FloatArray
+    limit: Chosen
     lost: Chosen
 
     @classmethod
@@ -113,19 +126,19 @@ class Shown:
         known = [bool(np.isfinite(values[there]).any()) for values in (estimate, reference)]
         missing &= np.where(simulated, *known)
         lost = there & missing & np.isin(table["verdict"].astype(str), BEYOND)
-        return cls(table, choice, there, estimate, stderr, reference, lost)
+        limit = np.isfinite(reference) & ~np.isfinite(expected)
+        return cls(table, choice, there, estimate, stderr, reference, limit, lost)
 
     def points(self, chosen: Chosen) -> Points:
-        """Return the values along x of the `chosen` rows, and there the mean of the statistic over
-        those that were simulated, its standard error, and the mean of theory. A mean over what is
-        not finite is NaN."""
+        """Return the points along x of the `chosen` rows."""
         xs = self.values(self.choice.x, chosen)
-        found = np.full((3, len(xs)), math.nan)
+        found, limit = np.full((3, len(xs)), math.nan), np.zeros(len(xs), bool)
         for place, x in enumerate(xs):
             here = chosen & self.equal(self.choice.x, x)
             known = here & np.isfinite(self.reference)
             if known.any():
                 found[2, place] = self.reference[known].mean()
+                limit[place] = self.limit[known].any()
             measured = here & np.isfinite(self.estimate)  # of theory alone nothing is
             if not (here & self.lost).any():
                 found[:2, place] = mean_over_seeds(
@@ -133,7 +146,13 @@ class Shown:
                     self.stderr[measured],
                     logarithmic=self.choice.y == GRADIENT,
                 )
-        return xs, found[0], found[1], found[2]
+        return Points(xs, found[0], found[1], found[2], limit)
+
+    @property
+    def kinds_of_theory(self) -> tuple[bool, bool]:
+        """Whether any line is of theory at the width of its cells, and any of infinite width."""
+        known, limit = self.there & np.isfinite(self.reference), self.there & self.limit
+        return bool((known & ~limit).any()), bool(limit.any())
 
     def values(self, name: str | None, chosen: Chosen | None = None) -> list[Any]:
         """Return the values of an option in the chosen rows, numbers in their order; of no option

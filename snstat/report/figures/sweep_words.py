@@ -59,7 +59,12 @@ def caption_of(sweep: Sweep, shown: Shown) -> str:
     failed, lost = int(table.failed.sum()), shown.cells_lost
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"{lost:,} with gaps where numbers are not finite"] if lost else []
-    return SEPARATOR.join([*parts, "lines: theory"])
+    at_width, limit = shown.kinds_of_theory
+    if limit:
+        parts.append(f"lines: theory{', faint' if at_width else ''} at infinite width")
+    elif at_width:
+        parts.append("lines: theory")
+    return SEPARATOR.join(parts)
 
 
 def _subject(shown: Shown) -> Iterator[str]:
