@@ -67,8 +67,8 @@ def trajectory(
     caption
         Write network, trials and seed below the axes.
     band
-        "stderr" (one standard error to either side) or "quantile" (5 to 95 % of the trials, of runs
-        with `keep_trials=True`).
+        "stderr" (one standard error to either side) or "quantile" (5 to 95 % of the trials, all of
+        fewer than 20, of runs with `keep_trials=True`).
     style
         "light" or "dark".
     size

@@ -63,7 +63,7 @@ def picture_options(function: Function) -> Function:
                 default=BANDS[0],
                 show_default=True,
                 help="Bands of a trajectory: one standard error to either side, or 5 to 95 % of the"
-                " trials; a saved run must have been made with --keep-trials.",
+                " trials (all, of fewer than 20). A saved run needs its trials (--keep-trials).",
             ),
             click.option(
                 "--caption/--no-caption",

@@ -214,7 +214,7 @@ def test_theory_alone_is_drawn_where_gradients_were_not_measured():
 
 
 def test_bands_of_quantiles():
-    kept = snstat.propagate("relu", depth=3, width=8, batch=4, trials=9, keep_trials=True)
+    kept = snstat.propagate("relu", depth=3, width=8, batch=4, trials=20, keep_trials=True)
     page = page_of([kept], band="quantile")
     assert "5 to 95 % of trials" in page
     low, high = (np.quantile(kept.mean.trials, share, axis=0) for share in (0.05, 0.95))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,9 @@ POINTS = 2000
 REPEATED = 4
 # Opacity of theory at infinite width beside theory at the simulated width.
 FAINT = 0.4
-# The share of trials below a band of quantiles, and below its upper end.
-BAND = (0.05, 0.95)
+# The share of trials below a band of quantiles, and below its upper end; and the trials without
+# which there is no such share, so that the band is their range.
+BAND, LEAST_TRIALS = (0.05, 0.95), 20
 # The residual strip reaches at least this many standard errors.
 LEAST_RESIDUAL = 3.5
 
@@ -228,11 +229,19 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
 
 
 def quantile_band(trials: FloatArray) -> FloatArray:
-    """Return what 5 and 95 % of the `trials` (trials, layers) are below, (2, layers); NaN where a
-    trial is not finite."""
+    """Return what 5 and 95 % of the `trials` (trials, layers) are below, (2, layers), and of fewer
+    than 20 the least and the largest; NaN where a trial is not finite."""
     known = np.abs(trials) <= LARGEST
-    found: FloatArray = np.quantile(np.where(known, trials, 0.0), BAND, axis=0)
+    shares = BAND if len(trials) >= LEAST_TRIALS else (0.0, 1.0)
+    found: FloatArray = np.quantile(np.where(known, trials, 0.0), shares, axis=0)
     return np.where(known.all(axis=0), found, np.nan)
+
+
+def band_words(runs: Iterable[Run]) -> str:
+    """Return what bands of quantiles are."""
+    few = {run.simulation.trials < LEAST_TRIALS for run in runs}
+    kinds = {False: "5 to 95 % of trials", True: "range of trials"}
+    return " or ".join(kinds[own] for own in sorted(few))
 
 
 def error_bars(

@@ -16,6 +16,7 @@ from snstat.report.figures.panel import (
     ENDS,
     FAINT,
     Drawn,
+    band_words,
     draw_panel,
     draw_residuals,
     drawable,
@@ -306,7 +307,8 @@ def _legend(
                    label="simulation ± 1 s.e.")
         )  # fmt: skip
     if any(banded(entry, name) for entry in drawn for name in names):
-        handles.append(Patch(color=look.ink, alpha=0.3, linewidth=0, label="5 to 95 % of trials"))
+        words = band_words(entry.run for entry in drawn)
+        handles.append(Patch(color=look.ink, alpha=0.3, linewidth=0, label=words))
     if any(_predicted(entry, name) for entry in drawn for name in names):
         handles.append(Line2D([], [], color=look.ink, label="theory"))
     if any(mixed(entry, name) for entry in drawn for name in names):

@@ -11,7 +11,7 @@ import numpy as np
 from snstat.errors import escaped
 from snstat.report.figures.captions import run_caption
 from snstat.report.figures.layer_axis import LEAST_ROOM, set_layers
-from snstat.report.figures.panel import DOTTED, LABELS, Drawn, draw_panel, ends
+from snstat.report.figures.panel import DOTTED, LABELS, Drawn, band_words, draw_panel, ends
 from snstat.report.figures.style import Style, drawing, style_named
 from snstat.report.figures.trajectory import (
     Options,
@@ -183,7 +183,8 @@ def _key(drawn: Sequence[Drawn], names: Sequence[str]) -> str:
     quantiles = any(banded(*own) for own in shown)
     parts = []
     if shown:
-        band = "5 to 95 % of trials" if quantiles else "±1 standard error"
+        runs = [entry.run for entry in drawn]
+        band = band_words(runs) if quantiles else "±1 standard error"
         parts = ["Markers: simulation ±1 standard error", f"Bands: {band}"]
     parts.append("Lines: theory")
     if any(mixed(entry, name) for entry in drawn for name in names):
