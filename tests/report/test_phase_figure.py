@@ -111,7 +111,7 @@ def test_small_multiples_fit_their_page(count: int, style: str) -> None:
 def test_two_equal_planes_are_both_drawn() -> None:
     figure = draw_phase([plane("tanh")] * 2, dots=[[(1.5, 0.3)], []])
     for axes in figure.axes:
-        assert {text.get_text() for text in axes.texts} == {"ordered", "chaotic"}
+        assert {"ordered", "chaotic", "1", "3"} <= {text.get_text() for text in axes.texts}
     with pytest.raises(ValueError, match="zip"):
         draw_phase([plane("tanh")] * 2, dots=[[(1.5, 0.3)]])
 
@@ -155,8 +155,9 @@ def test_names_and_numbers_are_clear_of_each_other_and_of_the_frame(name, contou
 
 
 @pytest.mark.parametrize("name", ["tanh", "selu", "sine"])
-def test_no_other_line_is_within_half_a_number(name: str) -> None:
-    axes = draw_phase([plane(name)], contour="both").axes[0]
+@pytest.mark.parametrize(("count", "half"), [(1, 3.5), (4, 2.75)])
+def test_no_other_line_is_within_half_a_number(name: str, count: int, half: float) -> None:
+    axes = draw_phase([plane(name)] * count, contour="both").axes[0]
     lines = [
         Path(line).interpolated(100).vertices
         for entry in axes.collections
@@ -168,10 +169,11 @@ def test_no_other_line_is_within_half_a_number(name: str) -> None:
         if text.get_text().isdigit():
             centre = axes.transData.transform(place_of(text))
             near = [np.hypot(*(line - centre).T).min() for line in lines]
-            # Digits of 7 points are 7 pixels high.
+            # Digits are as many pixels high as their size in points.
+            assert text.get_fontsize() == 2 * half
             own, *others = sorted(near)
             assert own < 1.0
-            assert others[0] > 3.5
+            assert others[0] > half
 
 
 def test_numbers_stand_on_their_contour() -> None:

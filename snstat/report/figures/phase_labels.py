@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray
 
 Color: TypeAlias = tuple[float, float, float]
-# Font sizes of numbers, and of names in a single picture and in a small one.
-NUMBER, NAME = 7.0, (11.0, 8.0)
+# Font sizes of numbers and of names, in a single picture and in a small one.
+NUMBER, NAME = (7.0, 5.5), (11.0, 8.0)
 # By how much of a letter the ground of names and of numbers is wider.
 PADS = (0.2, 0.1)
 # Pixels that are left free around a name, in a single picture and in a small one, and beside a
@@ -70,8 +70,8 @@ class Plane:
 
 
 def label(plane: Plane, look: Style, *, small: bool, largest: float) -> None:
-    """Write the names of the phases, and in a large picture the layers of contours up to `largest`
-    on them. The layout of the page must be settled."""
+    """Write the names of the phases, and the layers of contours up to `largest` on them. The layout
+    of the page must be settled."""
     hard = [
         line for drawn in plane.borders.values() for _, own in _lines(plane.axes, drawn)
         for line in own
@@ -86,8 +86,7 @@ def label(plane: Plane, look: Style, *, small: bool, largest: float) -> None:
         for name, part in plane.parts.items()
         if (box := _name(plane, part, name, hard, [line for _, line in lines], look, small=small))
     ]
-    if not small:
-        _numbers(plane, _distinct(lines), hard, boxes, look, largest)
+    _numbers(plane, _distinct(lines), hard, boxes, look, largest, size=NUMBER[small])
 
 
 def _lines(axes: Axes, drawn: ContourSet) -> Iterator[tuple[float, list[FloatArray]]]:
@@ -198,9 +197,11 @@ def _numbers(
     boxes: Sequence[Bbox],
     look: Style,
     largest: float,
+    *,
+    size: float,
 ) -> None:
-    """Write its layers on each contour where no other line, name or number is near, if there is
-    such a place."""
+    """Write its layers on each contour, in this font size, where no other line, name or number is
+    near, if there is such a place."""
     from scipy import ndimage
     from scipy.spatial import KDTree
 
@@ -212,7 +213,7 @@ def _numbers(
             continue
         text = plane.axes.text(
             0.5, 0.5, f"{level:g}", ha="center", va="center", transform=plane.axes.transAxes,
-            color=look.ink, fontsize=NUMBER, zorder=2.5, rotation_mode="anchor",
+            color=look.ink, fontsize=size, zorder=2.5, rotation_mode="anchor",
             bbox={"linewidth": 0, "boxstyle": f"square,pad={PADS[1]}"},
         )  # fmt: skip
         box = _box(text, PADS[1], plane.axes.figure)
