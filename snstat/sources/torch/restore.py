@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,8 @@ def random_states() -> Iterator[None]:
 
 @contextmanager
 def restored(model: torch.nn.Module) -> Iterator[None]:
-    """Put back the buffers, modes, attributes, gradients and hooks of parameters of a module.
+    """Put back the buffers, modes, attributes, gradients and hooks of parameters of a module, and
+    what lists, dicts, sets and deques among the attributes hold.
 
     Buffers are copied meanwhile; parameters are not. Gradients are missing meanwhile, and hooks
     that run once a gradient is complete, such as those of an optimiser, do not run.
@@ -49,6 +50,7 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
 
 # What every module has, none of which is a tensor.
 _COMMON = frozenset(torch.nn.Module().__dict__)
+_CONTAINERS = (list, dict, set, deque)
 
 
 class _Module:
@@ -67,6 +69,9 @@ class _Module:
         self._values = [
             (value, value.detach().clone()) for value in values if isinstance(value, torch.Tensor)
         ]
+        self._containers: list[tuple[Any, Any]] = []
+        for name in own.keys() - _COMMON:
+            _keep(own[name], self._containers)
 
     def put_back(self) -> None:
         own = self._module.__dict__
@@ -75,9 +80,11 @@ class _Module:
             for name in own.keys() - self._attributes.keys():
                 del own[name]
         for table, entries in self._tables:
-            if (table or entries) and list(table.items()) != list(entries.items()):
+            if (table or entries) and not _same(table.items(), entries.items()):
                 table.clear()
                 table.update(entries)
+        for container, content in self._containers:
+            _fill(container, content)
         for tensor, value in self._values:
             if not _alike(tensor, value):
                 with torch.no_grad():
@@ -103,6 +110,37 @@ class _Parameter:
         self._parameter.grad = self._gradient
         if self._hooks:
             setattr(self._parameter, self.HOOKS, self._hooks)
+
+
+def _keep(value: Any, kept: list[tuple[Any, Any]]) -> None:
+    """Add to `kept` a copy of a list, dict, set or deque, and of those within it: logs and caches,
+    which may hold tensors of a trace, and with them its whole graph."""
+    if type(value) not in _CONTAINERS or any(value is own for own, _ in kept):
+        return
+    kept.append((value, value.copy()))
+    for part in value.values() if isinstance(value, dict) else value:
+        _keep(part, kept)
+
+
+def _fill(container: Any, content: Any) -> None:
+    """Put the content of a container back, if it is not the same."""
+    if isinstance(container, dict):
+        same = _same(container.items(), content.items())
+    else:
+        same = [*map(id, container)] == [*map(id, content)]
+    if same:
+        return
+    container.clear()
+    if isinstance(container, dict | set):
+        container.update(content)
+    else:
+        container.extend(content)
+
+
+def _same(items: Iterable[tuple[Any, Any]], others: Iterable[tuple[Any, Any]]) -> bool:
+    """Return whether values of the same names are the very same objects; == of tensors is none."""
+    pairs = [(name, id(value)) for name, value in items]
+    return pairs == [(name, id(value)) for name, value in others]
 
 
 def _alike(tensor: torch.Tensor, value: torch.Tensor) -> bool:

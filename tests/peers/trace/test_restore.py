@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -83,6 +85,43 @@ def test_a_module_that_fails_is_untouched(raised, kind, words):
     if kind is UserCodeError:
         assert told.value.place.endswith("of test_restore.py")
         assert told.value.__cause__ is not None
+
+
+class Keeps(nn.Module):
+    """Assigns its buffer anew, where others use `copy_`, and keeps what passes in containers."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self.l, self.fails = nn.Linear(8, 8), fails
+        self.register_buffer("mean", torch.zeros(8))
+        self.log, self.cache, self.names = [1.0], {"layers": [[]]}, {"l"}
+
+    def forward(self, x):
+        y = self.l(x)
+        self.mean = 0.9 * self.mean + 0.1 * y.detach().mean(0)
+        self.log.append(float(self.mean[0]))
+        self.cache["last"] = y
+        self.cache["layers"][0].append(y)
+        self.names.add(str(len(self.log)))
+        if self.fails:
+            raise ValueError("in the end")
+        return y
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_buffers_that_are_assigned_and_containers_are_put_back(fails):
+    model = Keeps(fails)
+    mean, log, cache, inner = model.mean, model.log, model.cache, model.cache["layers"][0]
+    with untouched(model), pytest.raises(UserCodeError) if fails else nullcontext():
+        trace(model, ["Bx8"])
+    assert model.mean is mean
+    assert model.log is log
+    assert log == [1.0]
+    assert model.cache is cache
+    assert cache == {"layers": [[]]}
+    assert cache["layers"][0] is inner
+    assert model.names == {"l"}
+    copy.deepcopy(model)  # which refuses tensors that a graph made
 
 
 def test_an_interrupt_within_a_hook_leaves_no_hooks():
