@@ -27,9 +27,9 @@ class Tracing:
     of the module's output. Hooks are taken away whatever is raised within. What `torch.compile` has
     compiled before runs eagerly within the block, and compiled again after it.
 
-    `batch` is the number of samples, by default the first size of the first tensor that the module
-    is called with. `only`, `leaves` and `axes` are as in `snstat.trace`; axes follow from the kinds
-    of modules.
+    `batch` is the number of samples, by default the first size of the first tensor of each call of
+    the module, or of the first call of a part of it if that is called instead. `only`, `leaves` and
+    `axes` are as in `snstat.trace`; axes follow from the kinds of modules.
 
     Raises SnstatError without PyTorch, for anything but a `torch.nn.Module`, and for `run` where
     the module was not called.

@@ -41,6 +41,8 @@ class Reader:
         self._probed, self._given = probed, given
         self._units = units
         self._known: dict[Key, int | None] = {}
+        # Sizes of tensors that are known to have no axis of samples, with the batch.
+        self._without: set[tuple[int, Sizes]] = set()
         low, high = BATCHES
         for key, (small, large) in (probed or {}).items():
             if small is None or large is None:
@@ -55,7 +57,7 @@ class Reader:
         for glob, letters in self._given.items():
             if fnmatchcase(key[0], glob):
                 return read_axes(letters, len(shape), key[0])
-        found = None if packed or not shape else self._samples(key, shape)
+        found = None if packed or not shape else self._samples(key, module, shape)
         if found is None:
             return None
         sample, merged, how = found
@@ -68,18 +70,31 @@ class Reader:
         taken = () if sample is None else (sample,)
         return _axes(shape, taken, (), self._units.of_input(shape, taken), PROBED)
 
-    def _samples(self, key: Key, shape: Sizes) -> tuple[Sizes, Sizes, str] | None:
+    def _samples(self, key: Key, module: Any, shape: Sizes) -> tuple[Sizes, Sizes, str] | None:
         """Return the axis of samples, the one merged with positions, and how they were found."""
         if self._probed is None:
-            if self.batch in shape:
-                return (shape.index(self.batch),), (), KIND
-            return None
+            sample = self._sample_by_kind(module, shape)
+            return None if sample is None else ((sample,), (), KIND)
         small, large = self._probed.get(key, (None, None))
         if small is None or large is None:
             return None
         low, high = BATCHES
         found = samples_of((small, low), (large, high), (shape, self.batch))
         return None if found is None else (*found, PROBED)
+
+    def _sample_by_kind(self, module: Any, shape: Sizes) -> int | None:
+        """Return the first axis with as many entries as the batch, None if there is none. An axis
+        that the kind of module says holds units is no such axis, nor is the last of several."""
+        unit, last = self._units.decided(module, shape), len(shape) - 1
+        found = [
+            axis
+            for axis, size in enumerate(shape)
+            if size == self.batch and axis != unit and (axis < last or axis == 0)
+        ]
+        own = self.batch, shape
+        if unit is not None:  # which tells of what comes after it, of the same shape, too
+            (self._without.discard if found else self._without.add)(own)
+        return found[0] if found and own not in self._without else None
 
 
 @lru_cache(maxsize=1024)  # the tensors of a deep model have few shapes
@@ -135,14 +150,17 @@ def read_axes(letters: str, ndim: int, path: str) -> Axes:
 
 
 def shape_of(shape: Sizes, axes: Axes | None, batch: int) -> tuple[int | str, ...]:
-    """Return a shape with S for the batch, "4S" for samples merged with 4 positions."""
+    """Return a shape with S for the samples, "4S" where they are merged with 4 positions. A call
+    may have other samples than the `batch`."""
     if axes is None:
         return shape
 
     def size(axis: int) -> int | str:
-        if axis not in axes.sample or shape[axis] % batch:
+        if axis not in axes.sample:
             return shape[axis]
-        share = shape[axis] // batch
+        share, rest = divmod(shape[axis], batch)
+        if rest:
+            return shape[axis] if axis in axes.position else "S"
         return "S" if share == 1 else f"{share}S"
 
     return tuple(size(axis) for axis in range(len(shape)))

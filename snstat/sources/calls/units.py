@@ -20,7 +20,7 @@ class Units:
     the kind of module decides for a shape, or None."""
 
     def __init__(self, decided: Callable[[Any, Sizes], int | None]) -> None:
-        self._decided = decided
+        self.decided = decided
         # Units of the last tensor of each shape, and of each number of axes.
         self._by_shape: dict[Sizes, int] = {}
         self._by_ndim: dict[int, int] = {}
@@ -32,7 +32,7 @@ class Units:
         free = [axis for axis in range(len(shape)) if axis not in taken]
         if not free:
             return None
-        own = self._decided(module, shape)
+        own = self.decided(module, shape)
         # Alike for every batch.
         shape = tuple(0 if axis in taken else size for axis, size in enumerate(shape))
         if own is not None and own in free:

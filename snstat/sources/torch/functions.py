@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from snstat.sources.torch.called import Called, Function, function_path
 from snstat.sources.torch.hooks import Hooks, Seen, in_backward
-from snstat.sources.torch.leaves import tensors_of
+from snstat.sources.torch.leaves import tensors_of, version_of
 
 # Python's names of operators, for those of which torch has no name. Others of them make no values.
 OPERATORS = {
@@ -86,7 +86,7 @@ class Functions(TorchFunctionMode):
         name = name_of(func)
         if not self.within or not name:
             return func(*args, **named)
-        entered = [(tensor, tensor._version) for tensor in tensors_of([args, named])]  # noqa: SLF001
+        entered = [(tensor, version_of(tensor)) for tensor in tensors_of([args, named])]
         output = func(*args, **named)
         if entered and _makes(output, entered):
             self._tell(function_path(self.within[-1], name), name, output)
@@ -139,6 +139,6 @@ def _makes(output: Any, entered: list[tuple[torch.Tensor, int]]) -> bool:
     kept = {
         tensor.untyped_storage()._cdata  # noqa: SLF001  # also of tensors without values
         for tensor, version in entered
-        if tensor._version == version  # noqa: SLF001
+        if version_of(tensor) == version
     }
     return any(tensor.untyped_storage()._cdata not in kept for tensor in made)  # noqa: SLF001

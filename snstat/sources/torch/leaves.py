@@ -47,6 +47,11 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
     return [leaf.tensor for leaf in leaves_of(value) if isinstance(leaf, Leaf)]
 
 
+def version_of(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was changed, 0 where torch does not count it: in inference mode."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001  # no public name
+
+
 def is_mask(tensor: torch.Tensor) -> bool:
     """Return whether a tensor holds −∞ beside finite values, as what masks attention does."""
     low, high = torch.aminmax(tensor.detach())
@@ -60,6 +65,8 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 def _obstacle(tensor: torch.Tensor) -> str | None:
     """Return why a tensor cannot be measured, or None."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # noqa: SLF001  # no public name
+        return "transformed by torch.func"
     if tensor.is_nested:
         return "nested tensor"
     if tensor.layout != torch.strided:

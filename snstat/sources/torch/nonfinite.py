@@ -16,7 +16,7 @@ from snstat.results.module import NonFinite
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions
 from snstat.sources.torch.hooks import in_backward
-from snstat.sources.torch.leaves import tensors_of
+from snstat.sources.torch.leaves import tensors_of, version_of
 from snstat.sources.torch.modules import kind_of
 
 Origin = tuple[str, int, str]
@@ -35,7 +35,7 @@ class _Entered:
     def look(self) -> torch.Tensor | None:
         """Look at what the call was given, as far as it is unchanged."""
         if self.bad is None:
-            unchanged = [value for value, version in self.kept if _version(value) == version]
+            unchanged = [value for value, version in self.kept if version_of(value) == version]
             self.bad = _bad(unchanged)
         self.kept = []
         return self.bad
@@ -86,7 +86,7 @@ class Watch:
         if self.found is not None or in_backward():
             return
         given = tensors_of([args, named])
-        entered = _Entered(path, module, [(value, _version(value)) for value in given])
+        entered = _Entered(path, module, [(value, version_of(value)) for value in given])
         self._within.append(entered)
         if self._finite is None:
             self._look_back()
@@ -172,11 +172,6 @@ class Origins(Functions):
                 if not torch.isfinite(tensor).all():
                     self._known[id(tensor)] = tensor, origin  # which keeps the number its own
         return output
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """Return how often a tensor was changed, 0 where torch does not count it."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 def _bad(value: Any, *, masks: bool = False) -> torch.Tensor | None:

@@ -16,7 +16,7 @@ from snstat.sources.calls.axes import Key, Reader
 from snstat.sources.calls.measure import Values
 from snstat.sources.calls.row import CHANGED, Row, Rows
 from snstat.sources.torch.called import Called, Function
-from snstat.sources.torch.leaves import Leaf, dtype_name, is_mask, leaves_of
+from snstat.sources.torch.leaves import Leaf, dtype_name, is_mask, leaves_of, version_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.still import still_of
@@ -87,7 +87,7 @@ class Recorder:
     def end(self) -> None:
         """End a trial: say why gradients are missing, and forget its tensors."""
         for row, twin, version in self._views:
-            if self.trial not in row.squares and twin._version != version:  # noqa: SLF001
+            if self.trial not in row.squares and version_of(twin) != version:
                 row.missing = row.origin.missing = CHANGED
         self._leaf_hooks.close()
         self._known.clear()
@@ -156,7 +156,7 @@ class Recorder:
         else:
             row.values[self.trial] = self._statistics(row, tensor, still)
         reference = weakref.ref(tensor)
-        self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
+        self._known[id(tensor)] = Known(reference, version_of(tensor), row)
         if returned is None:
             self._hook(row, tensor)
         else:
@@ -164,10 +164,20 @@ class Recorder:
 
     def _measured(self, tensor: torch.Tensor) -> Row | None:
         """Return the row of a tensor that was measured, if its values are still the same."""
-        known, version = self._known.get(id(tensor)), tensor._version  # noqa: SLF001
-        if known is None or known.version != version or known.tensor() is not tensor:
+        known, uncounted = self._known.get(id(tensor)), tensor.is_inference()
+        if known is None or known.version != version_of(tensor) or known.tensor() is not tensor:
             return None
+        if uncounted and not self._has(known.row, self._told(known.row, tensor)):
+            return None  # changed in place, though its version is the same
         return known.row
+
+    def _told(self, row: Row, tensor: torch.Tensor) -> Values:
+        """Return what tells tensors apart: mean, variance and second moment, as of a row."""
+        return self._statistics(row, tensor, NOT_TOLD)[1][:3]
+
+    def _has(self, row: Row, told: Values) -> bool:
+        """Return whether a row has these."""
+        return np.array_equal(row.values[self.trial][1][:3], told, equal_nan=True)
 
     def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
         batch = 0 if self.reader is None else self.reader.batch
@@ -199,7 +209,7 @@ class Recorder:
         if tensor.is_leaf:
             self._leaf_hooks.enter_context(handle)
         if tensor._is_view():  # noqa: SLF001
-            self._views.append((row, tensor.detach(), tensor._version))  # noqa: SLF001
+            self._views.append((row, tensor.detach(), version_of(tensor)))
 
     def _again(self, path: str, leaf: Leaf) -> None:
         """Take the gradient of a call that a checkpoint repeats on the way back: of the latest call
@@ -208,10 +218,8 @@ class Recorder:
             return
         found = [row for row in self._pending if (row.path, row.output) == (path, leaf.place)]
         if len(found) > 1:
-            _, values = self._statistics(found[-1], leaf.tensor, NOT_TOLD)
-            found = [
-                row for row in found if np.array_equal(row.values[self.trial][1][:3], values[:3])
-            ]
+            told = self._told(found[-1], leaf.tensor)
+            found = [row for row in found if self._has(row, told)]
         if found:
             row = found[-1]
             self._pending = [other for other in self._pending if other is not row]

@@ -20,7 +20,7 @@ from snstat.sources.calls.axes import Reader, require_matches
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.calls.units import Units
-from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.hooks import Hooks, in_backward
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
 from snstat.sources.torch.modules import named, selected, uncompiled, unwrapped
@@ -33,8 +33,8 @@ _TRIAL = 0
 
 class Watched:
     """The hooks on a module, from `start` to `stop`. `batch` is the number of samples, by default
-    the size of the first axis of its first tensor, and `axes` maps globs of paths to axes.
-    Axes follow from the kinds of modules, as nothing is tried out."""
+    the size of the first axis of the first tensor of each call, and `axes` maps globs of paths to
+    axes. Axes follow from the kinds of modules, as nothing is tried out."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class Watched:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise SnstatError(f"tracing takes a torch.nn.Module, not a {type(model).__name__}")
-        self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
+        self._model, self._given, self._axes = unwrapped(model), batch, dict(axes or {})
+        self._batch: int | None = None
         modules, self._aliases = named(self._model)
         self._modules = selected(modules, only, leaves=leaves)
         require_matches(only, modules, "only")
@@ -55,16 +56,19 @@ class Watched:
         self._recorder = Recorder(backward=True)
         self._hooks = Hooks(self._modules, self._recorder.seen)
         self._watch = Watch(modules, _TRIAL, finite=self._recorder.finite)
+        self._all = modules
         self._input: Row | None = None
-        self._open = ExitStack()
+        self._open, self._first = ExitStack(), ExitStack()
 
     def start(self) -> None:
         """Put the hooks on."""
         self._recorder.begin(_TRIAL)
         with ExitStack() as stack:
             stack.enter_context(uncompiled())
-            before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
-            stack.enter_context(before)
+            stack.enter_context(self._first)
+            for module in self._all.values():
+                entered = module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                (stack if module is self._model else self._first).enter_context(entered)
             stack.enter_context(self._hooks)
             stack.enter_context(self._watch)
             self._open = stack.pop_all()
@@ -74,14 +78,18 @@ class Watched:
         self._open.close()
         self._recorder.end()
 
-    def _enter(self, _model: nn.Module, args: Any, named_args: Any) -> None:
-        """See what the module is called with, the first time."""
+    def _enter(self, module: nn.Module, args: Any, named_args: Any) -> None:
+        """See what the module is called with, the first time, and the samples of each call. Where
+        parts of it are called instead, the first of them counts."""
+        self._first.close()
+        batch = self._given or _samples([args, named_args])
         if self._recorder.reader is not None:
+            if module is self._model and not in_backward():
+                self._recorder.reader.batch = batch
             return
         inputs = tensors_of([args, named_args])
         first = inputs[0] if inputs else None
-        if self._batch is None:
-            self._batch = _samples([args, named_args])
+        self._batch = batch
         self._recorder.reader = reader = Reader(None, self._batch, self._axes, Units(decided))
         if first is not None:
             self._input = own = input_row(first)
@@ -98,7 +106,7 @@ class Watched:
         """Return what was found."""
         rows = self._recorder.order
         if not rows:
-            raise SnstatError("the module was not called while it was traced")
+            raise SnstatError(self._nothing())
         everything = [self._input or input_row(None), *rows]
         finite, values = values_of(everything, 1)
         last = rows[-1].path
@@ -127,6 +135,13 @@ class Watched:
         )
         log_gradient = gradients_of(everything, [reference]) if backward else None
         return Traced(summary, self.batch, finite, values, MEASURED_OF_TENSORS, log_gradient)
+
+    def _nothing(self) -> str:
+        """Return why there are no rows."""
+        left = next(iter(self._recorder.skipped.values()), None)
+        if left is None:
+            return "the module was not called while it was traced"
+        return f"nothing was measured: what {left.path} returned is left out ({left.reason})"
 
 
 def _samples(arguments: list[Any]) -> int:
