@@ -20,7 +20,8 @@ def vanishes(case: Case) -> Broken | None:
 
     **What it does.** It finds the first layer of the stack, or before `--depth-limit`, where the
     second moment of the activations is below `--second-moment-min` times the smaller of 1 and the
-    second moment of the input.
+    second moment of the input. Tokens have none; that of the layer that embeds them takes its
+    place.
 
     **Why it matters.** The rest of the signal is lost in biases and rounding. The last layers then
     train on a constant.
@@ -64,7 +65,7 @@ def vanishes(case: Case) -> Broken | None:
     **Source.** Poole et al., arXiv:1606.05340; He et al., arXiv:1502.01852.
     """
     second = case.known("second_moment")
-    low, _ = case.bounds.second_moment_range(float(second[0]))
+    low, _ = case.bounds.second_moment_range(_start(case))
     if case.inputs.silent and case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
     found = _outside(case, second, second < low, low, "signal vanishes", "below")
@@ -84,7 +85,8 @@ def explodes(case: Case) -> Broken | None:
 
     **What it does.** It finds the first layer of the stack, or before `--depth-limit`, where the
     second moment of the activations exceeds `--second-moment-max` times the larger of 1 and the
-    second moment of the input.
+    second moment of the input. Tokens have none; that of the layer that embeds them takes its
+    place.
 
     **Why it matters.** Large activations cause large gradients, and the first training step
     destroys the network. With a few more layers, numbers overflow.
@@ -123,12 +125,22 @@ def explodes(case: Case) -> Broken | None:
     **Source.** Poole et al., arXiv:1606.05340; He et al., arXiv:1502.01852.
     """
     second = case.known("second_moment")
-    _, high = case.bounds.second_moment_range(float(second[0]))
+    _, high = case.bounds.second_moment_range(_start(case))
     beyond, missing = second > high, np.isnan(second)
     if missing.any() and case.outlook.kind == "explodes":
         # Theory ends where squares overflow: the next layer is beyond any bound.
         beyond |= missing & (np.cumsum(missing) == 1)
     return _outside(case, second, beyond, high, "signal explodes", "above")
+
+
+def _start(case: Case) -> float:
+    """Return the second moment that the signal starts with: that of the input, or as tokens have
+    none, that of the first layer which has one, of a module whether it is judged or not."""
+    second = case.known("second_moment")
+    if np.isnan(second[0]) and case.run is not None and case.run.module is not None:
+        second = case.run.statistics["second_moment"].estimate
+    known = second[~np.isnan(second)]
+    return float(known[0]) if known.size else 1.0
 
 
 def _outside(

@@ -68,6 +68,21 @@ class ModuleCase(Case):
         sizes = (max(self.subject.row(n).units, 1) for n in range(self.depth + 1))
         return np.array([*sizes], dtype=np.float64)
 
+    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
+        """See Case. Where a row before has values, those of a unit are at least their square, if
+        its weights are not smaller than they are: a 0 after it is that of a dead unit, of weights
+        that are 0, or of a mask, and was not too small a number."""
+        if self.run is None or "second_moment" not in self.run.statistics:
+            return self.unknown
+        values = self.run.statistics["second_moment"].estimate
+        found = np.full_like(second_moment, math.nan)
+        last = math.nan
+        for row, value in enumerate(values):
+            found[row] = last * last
+            if value > 0.0:
+                last = value
+        return found
+
     @property
     def target_layer(self) -> int:
         """See Case. The last row that is compared, unless another is asked for."""

@@ -90,7 +90,8 @@ def leaves_range(case: Case) -> Broken | None:
     **Known problems.** Root mean squares say nothing about single values, some of which underflow
     earlier. Pre-activations are not compared with the largest number, so those of a bounded
     activation such as tanh may overflow unnoticed. Exact zeros after pre-activations in range
-    belong to dead networks (SN401) and are not an underflow.
+    belong to dead networks (SN401) and are not an underflow. Nor are those of a traced module after
+    a row whose second moment is above the smallest number: units are dead there, or weights are 0.
 
     **Source.** IEEE 754; Micikevicius et al., *Mixed Precision Training*, arXiv:1710.03740.
     """

@@ -113,6 +113,40 @@ def test_tokens_have_no_angles_and_their_first_row_counts() -> None:
     assert finding.message.endswith("0.3 at layer 2")
 
 
+@pytest.mark.parametrize(("value", "found"), [(1e-5, []), (1e-6, ["SN101"])])
+def test_of_tokens_the_embedding_says_what_is_small(value: float, found: list[str]) -> None:
+    """GPT-2 embeds them with standard deviation 0.02, and no row before its first block is judged:
+    a stream of second moment 0.001 is not lost."""
+    run = make_traced_run()
+    moments = {f"layer_{n}": 1.1e-3 for n in range(1, 10)} | {"layer_0": np.nan, "layer_1": 4e-4}
+    run = with_values(run, "second_moment", **moments)
+    assert codes(judged(run, select=("SN101",))) == []
+    run = with_values(run, "second_moment", layer_5=value)
+    assert codes(judged(run, select=("SN101",))) == found
+
+
+def test_what_tokens_may_grow_to_is_told_by_their_embedding_too() -> None:
+    run = with_values(
+        make_traced_run(), "second_moment", layer_0=np.nan, layer_1=4.0, layer_5=399.0
+    )
+    assert codes(judged(run)) == []
+    assert codes(judged(with_values(run, "second_moment", layer_5=401.0))) == ["SN102"]
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        (1.0, ["SN101"]),  # dead units, or weights that are 0
+        (1e-30, ["SN101"]),
+        (1e-60, ["SN001", "SN101"]),  # a product of two such numbers is 0
+    ],
+)
+def test_zeros_of_dead_units_are_no_underflow(before: float, found: list[str]) -> None:
+    """Row 4, an activation, is all 0 after row 3, a convolution that is not judged."""
+    run = with_values(make_traced_run(), "second_moment", layer_3=before, layer_4=0.0)
+    assert codes(judged(run, select=("SN001", "SN101"))) == found
+
+
 def test_a_module_without_activations_is_judged_throughout() -> None:
     rows = tuple(row for row in ROWS if row.kind in {"Conv2d", "Linear"})
     run = make_traced_run(replace(SUMMARY, rows=rows, skipped=()))
