@@ -62,7 +62,36 @@ def test_checkpoints_are_searched_for_tensors():
     torch.save(whole, "c.ckpt")
     found = values_of("c.ckpt")
     assert np.array_equal(found["model.0.weight"], net[0].weight.detach().numpy())
-    assert "optimizer.state.0.exp_avg" in found
+    assert all(name.startswith("model.") for name in found)
+
+
+def test_averages_of_gradients_are_no_weights():
+    """Those of tokens that never came are rows of 0, and of no initialiser."""
+    net = nn.Sequential(nn.Embedding(20, 8), nn.Linear(8, 8))
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.arange(12)).sum().backward()
+    optimizer.step()
+    states = {"state_dict": net.state_dict(), "optimizer_states": [optimizer.state_dict()]}
+    torch.save(states, "c.ckpt")
+    told = snstat.weights("c.ckpt")
+    assert [tensor.name for tensor in told.tensors] == [
+        "state_dict.0.weight",
+        "state_dict.1.weight",
+    ]
+    left = {entry.name: entry.reason for entry in told.skipped}
+    assert left["optimizer_states.0.state.0.exp_avg"] == "state of an optimiser"
+    assert run(["check", "c.ckpt"]) == 0
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "uint16"]
+)
+def test_types_that_are_not_judged_are_no_reason_to_refuse_a_file(dtype):
+    kind = getattr(torch, dtype)
+    torch.save({"w": torch.randn(6, 8), "q": torch.ones(6, 8).to(kind)}, "w.pt")
+    told = snstat.weights("w.pt")
+    assert [tensor.name for tensor in told.tensors] == ["w"]
+    assert [(entry.name, entry.reason) for entry in told.skipped] == [("q", dtype)]
 
 
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "bfloat16"])

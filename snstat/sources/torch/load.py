@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ def load_weights(
     """Put the floating tensors of a file into a module, by the names of its state dict. Returns the
     digest of what was put there, which does not depend on the format of the file, and notes.
 
-    Parameters that share a tensor need one of their names. Tensors of whole numbers, such as
+    All names may have one prefix more, if only one fits. Parameters that share a tensor need one of
+    their names. Tensors of whole numbers, such as
     counters, stay as they are. Raises InputFileError for names or shapes that differ.
     """
     tensors = {tensor.name: tensor for tensor in open_weights(path, max_bytes)}
@@ -41,6 +42,8 @@ def load_weights(
         reason = "cannot be compared with a module whose shapes its first input decides"
         raise InputFileError(name, reason, "build it with all shapes given")
     floating = {key: value for key, value in state.items() if value.is_floating_point()}
+    prefix = _prefix(floating, tensors)
+    tensors = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
     read = {key: tensor for key, tensor in tensors.items() if tensor.read is not None}
     _require_names(name, floating, read)
     for key in floating.keys() & read.keys():
@@ -50,10 +53,24 @@ def load_weights(
     digest = hashlib.sha256()
     with torch.no_grad():
         for key in sorted(floating.keys() & read.keys()):
-            floating[key].copy_(_values(read[key], digest))
+            floating[key].copy_(_values(key, read[key], digest))
     others = [key for key in tensors if key not in read]
-    left = [f"{_few(others)} of {name} are no floating numbers, and stay as built"]
-    return f"sha256:{digest.hexdigest()}", tuple(left if others else ())
+    notes = [f"the weights are those under {quoted(prefix)} in {name}"] if prefix else []
+    if others:
+        notes.append(f"{_few(others)} of {name} are no floating numbers, and stay as built")
+    return f"sha256:{digest.hexdigest()}", tuple(notes)
+
+
+def _prefix(own: Collection[str], there: Collection[str]) -> str:
+    """Return what stands before all names of a module in a file: "module." of DataParallel,
+    "state_dict.model." of a checkpoint of Lightning. Empty if it is not the only one."""
+    first = next(iter(own), "")
+    found = [
+        prefix
+        for prefix in (key.removesuffix(first) for key in there if key.endswith(first))
+        if (not prefix or prefix.endswith(".")) and all(prefix + key in there for key in own)
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _require_names(path: str, own: dict[str, torch.Tensor], read: dict[str, Tensor]) -> None:
@@ -79,13 +96,13 @@ def _sizes(shape: Iterable[int]) -> str:
     return "×".join(map(str, shape)) or "()"  # the sign of products
 
 
-def _values(tensor: Tensor, digest: hashlib._Hash) -> torch.Tensor:
+def _values(name: str, tensor: Tensor, digest: hashlib._Hash) -> torch.Tensor:
     """Return the values of a tensor, and add name, shape, type and values to a digest."""
     if tensor.read is None:
         raise AssertionError("only what can be read is put into a module")
     raw = np.ascontiguousarray(tensor.read())
     raw = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-    digest.update(f"{tensor.name!r} {tensor.shape} {tensor.dtype}\n".encode())
+    digest.update(f"{name!r} {tensor.shape} {tensor.dtype}\n".encode())
     digest.update(raw.reshape(-1).view(np.uint8).data)
     # A copy, because what is mapped cannot be written to.
     return torch.from_numpy(np.array(tensor.format.widen(raw)).reshape(tensor.shape))

@@ -36,7 +36,8 @@ DTYPES = frozenset(
     {
         *(f"{kind}{bits}" for kind in ("float", "int") for bits in (16, 32, 64)),
         *("int8", "uint8", "bool", "half", "float", "double", "bfloat16", "complex64"),
-        *("complex128", "float8_e4m3fn", "float8_e5m2", "per_tensor_affine", "qint8", "quint8"),
+        *("complex128", "per_tensor_affine", "qint8", "quint8", "uint16", "uint32", "uint64"),
+        *(f"float8_{kind}" for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz", "e8m0fnu")),
     }
 )
 

@@ -27,6 +27,8 @@ MOST_NESTED = 16
 NEEDED = "reading PyTorch files needs torch: pip install 'snstat[torch]'"
 MOST_ENTRIES = 10**6
 DATA = "data.pkl"
+# The keys of the state of an optimiser, whose tensors are averages of gradients.
+OPTIMISER = frozenset({"state", "param_groups"})
 
 
 def is_archive(names: list[str]) -> bool:
@@ -56,7 +58,7 @@ def read_state_dict(path: str, *, archive: bool) -> list[Tensor]:
         # Its readers may raise any error.
         except Exception as error:  # noqa: BLE001
             raise _refused(error) from None
-        return [_tensor(path, name, value) for name, value in _walk(found, "", 0)]
+        return [_tensor(path, *entry) for entry in _walk(found, "", 0)]
 
 
 def _require_plain(path: str) -> None:
@@ -94,12 +96,13 @@ def _refused(error: Exception) -> DamagedError:
     return DamagedError(f"is refused by PyTorch ({printable(first, MOST_QUOTED)})", REMEDY)
 
 
-def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the tensors within dictionaries and lists, by their keys joined with dots."""
+def _walk(value: Any, name: str, depth: int, what: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield the tensors within dictionaries and lists, by their keys joined with dots, and what
+    they are, if they are no weights."""
     import torch
 
     if isinstance(value, torch.Tensor):
-        yield name, value
+        yield name, value, what
         return
     if depth > MOST_NESTED:
         raise DamagedError(f"is nested deeper than {MOST_NESTED}", REMEDY)
@@ -107,11 +110,13 @@ def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
         return
     if len(value) > MOST_ENTRIES:
         raise DamagedError(f"holds more than {MOST_ENTRIES:,} entries", REMEDY)
+    if isinstance(value, Mapping) and value.keys() >= OPTIMISER:
+        what = "state of an optimiser"
     for key, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
-        yield from _walk(entry, f"{name}.{key}" if name else str(key), depth + 1)
+        yield from _walk(entry, f"{name}.{key}" if name else str(key), depth + 1, what)
 
 
-def _tensor(path: str, name: str, value: Any) -> Tensor:
+def _tensor(path: str, name: str, value: Any, what: str) -> Tensor:
     """Return a tensor of PyTorch as ours. Raises DamagedError if it claims more than is stored."""
     import torch
 
@@ -126,6 +131,8 @@ def _tensor(path: str, name: str, value: Any) -> Tensor:
         )
         if found
     ]
+    if what:
+        return Tensor(name, shape, dtype, None, what)
     if odd or dtype not in DTYPES:
         reason = f"{odd[0]} tensor" if odd else dtype
         return Tensor(name, shape, dtype, None, reason)

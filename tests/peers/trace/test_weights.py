@@ -60,6 +60,27 @@ def test_all_formats_trace_as_the_module_itself(trained):
         assert len(digests) == 1
 
 
+@pytest.mark.parametrize("prefix", ["module.", "state_dict.model."])
+def test_names_may_have_a_prefix(trained, prefix):
+    """Those of a module in DataParallel, and of a checkpoint of Lightning with its optimiser."""
+    optimizer = torch.optim.Adam(trained.parameters())
+    trained(torch.randn(4, 3, 16, 16)).sum().backward()
+    optimizer.step()
+    outer, _, inner = prefix.rpartition(".")[0].rpartition(".")
+    state = {f"{inner}.{key}": value for key, value in trained.state_dict().items()}
+    whole = {"epoch": 1, outer: state, "optimizer_states": [optimizer.state_dict()]}
+    torch.save(whole if outer else state, "c.ckpt")
+    torch.save(trained.state_dict(), "w.pt")
+    plain, rows = (trace(ResNet, mode="eval", weights=name) for name in ("w.pt", "c.ckpt"))
+    np.testing.assert_array_equal(rows.traced.values, plain.traced.values)
+    assert rows.summary.weights_digest == plain.summary.weights_digest
+    assert f"the weights are those under '{prefix}' in c.ckpt" in rows.summary.notes
+    both = {"model": trained.state_dict(), "ema": trained.state_dict()}
+    torch.save(both, "two.pt")
+    with pytest.raises(InputFileError, match=r"lacks 'conv1\.weight'"):
+        trace(ResNet, weights="two.pt")
+
+
 def test_what_is_left_as_it_was_built_is_named(trained):
     torch.save(trained.state_dict(), "w.pt")
     (note,) = trace(ResNet, trials=1, weights="w.pt").summary.notes
@@ -135,7 +156,7 @@ def save_other(change):
         (lambda s: s.pop("fc.bias"), r"w\.npz: lacks 'fc\.bias'; save model\.state_dict\(\)"),
         (lambda s: s.update(a=np.ones(3)), r"w\.npz: holds unexpected 'a'; save"),
         (
-            lambda s: s.update({f"x.{name}": s.pop(name) for name in [*s]}),
+            lambda s: s.update({f"x{name}": s.pop(name) for name in [*s]}),
             r"lacks 'conv1\.weight', 'bn1\.weight', 'bn1\.bias' and \d+ more and holds unexp",
         ),
         (
