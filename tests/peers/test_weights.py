@@ -208,6 +208,7 @@ INITS = {
     "he_normal(gain=3/4)": lambda: filled((150, 200), "kaiming_normal_", nonlinearity="selu"),
     "glorot_normal": lambda: filled((150, 200), "xavier_normal_"),
     "glorot_uniform": lambda: filled((150, 200), "xavier_uniform_"),
+    "glorot_uniform(gain=1.414)": lambda: filled((150, 200), "xavier_uniform_", math.sqrt(2)),
     "glorot_uniform(gain=5/3)": lambda: filled((150, 200), "xavier_uniform_", 5 / 3),
     "normal(std=0.02)": lambda: filled((150, 200), "trunc_normal_", std=0.02),
     "normal(std=1)": lambda: nn.Embedding(300, 50).weight,

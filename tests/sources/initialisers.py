@@ -56,7 +56,9 @@ def drawn(name, rng, shape):
     kind, _, law = name.partition("(")[0].partition("_")
     std = math.sqrt(_square(kind, units, inputs))
     if "gain" in name:
-        gain = {"3/4": 0.75, "5/3": 5 / 3}[name.partition("gain=")[2].rstrip(")")]
+        gain = {"3/4": 0.75, "5/3": 5 / 3, "1.414": math.sqrt(2)}[
+            name.partition("gain=")[2].rstrip(")")
+        ]
         std *= gain / (math.sqrt(2) if kind == "he" else 1)
     if law == "truncated":
         return cut(rng, shape, std / TRUNCATED_STD)
@@ -80,6 +82,7 @@ NAMES = (
         for law in ("normal", "uniform")
         for gain in ("3/4", "5/3")
     ),
+    *(f"glorot_{law}(gain=1.414)" for law in ("normal", "uniform")),
     *(f"normal(std={std})" for std in ("0.001", "0.01", "0.02", "0.05", "1")),
     *(f"truncated_normal(std={std})" for std in ("0.001", "0.01", "0.02", "0.05", "1")),
     "uniform(limit=0.05)",

@@ -33,7 +33,9 @@ def variances(units, inputs):
     """Return the variance of every name of independent weights."""
     both = units + inputs
     squares = [1 / inputs, 2 / inputs, 2 / both, 1 / (3 * inputs), 2 / units]
-    squares += [2 * g * g / both for g in (0.75, 5 / 3)] + [g * g / inputs for g in (0.75, 5 / 3)]
+    squares += [2 * g * g / both for g in (0.75, 5 / 3, math.sqrt(2))] + [
+        g * g / inputs for g in (0.75, 5 / 3)
+    ]
     squares += [s * s for s in (0.001, 0.01, 0.02, 0.05, 1.0)] + [0.05**2 / 3]
     return np.array([*squares, *(0.8796256610342398**2 * square for square in squares)])
 

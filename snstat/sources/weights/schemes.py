@@ -13,7 +13,8 @@ from snstat.sources.weights.layouts import Fans
 ORTHOGONAL = "orthogonal"
 # Cut at two standard deviations, and not divided by what is left of one (keras#8048).
 UNCORRECTED = "_uncorrected"
-# Gains that torch.nn.init.calculate_gain adds to 1 and √2, for SELU and for tanh.
+# Gains that torch.nn.init.calculate_gain adds to 1 and √2, for SELU and for tanh. He has √2 anyway,
+# but Glorot with that for ReLU differs from it unless a matrix is square.
 GAINS = (("3/4", 0.75), ("5/3", 5.0 / 3.0))
 # Standard deviations that do not depend on the shape: of GPT-2 and BERT, of Keras, of embeddings.
 STDS = (0.001, 0.01, 0.02, 0.05, 1.0)
@@ -45,6 +46,7 @@ def named(fans: Fans) -> Iterator[Named]:
             yield Named(f"he_{law}(gain={words})", law, gain**2 / fans.fan_in)
             square = 2.0 * gain**2 / (fans.fan_in + fans.fan_out)
             yield Named(f"glorot_{law}(gain={words})", law, square)
+        yield Named(f"glorot_{law}(gain=1.414)", law, 4.0 / (fans.fan_in + fans.fan_out))
     for std in STDS:
         yield Named(f"normal(std={std:g})", NORMAL, std**2)
         yield Named(f"truncated_normal(std={std:g})", TRUNCATED, (std * TRUNCATED_STD) ** 2)
