@@ -27,6 +27,8 @@ def elu(limit: float) -> Still:
 
 RELU = Still(0.0, math.inf)
 TANH = Still(-1.0, 1.0, -_NEARLY_TANH, _NEARLY_TANH)
+# That of softsign is (1 − |y|)², and its values reach ±1 by rounding alone.
+SOFTSIGN = Still(-math.inf, math.inf, -0.9, 0.9)
 SIGMOID = Still(0.0, 1.0, _NEARLY_LOGISTIC, 1.0 - _NEARLY_LOGISTIC)
 # Those without parameters, and with the usual ones, by their names in small letters.
 NAMED = MappingProxyType(
@@ -35,6 +37,7 @@ NAMED = MappingProxyType(
         "relu6": between(0.0, 6.0),
         "tanh": TANH,
         "sigmoid": SIGMOID,
+        "softsign": SOFTSIGN,
         "selu": elu(SELU_LIMIT),
         "elu": elu(1.0),
         "softplus": RELU,

@@ -9,7 +9,16 @@ from typing import Any
 from torch import nn
 
 from snstat.engine.tensor import NOT_TOLD, Still
-from snstat.sources.calls.still import NAMED, RELU, SELU_LIMIT, SIGMOID, TANH, between, elu
+from snstat.sources.calls.still import (
+    NAMED,
+    RELU,
+    SELU_LIMIT,
+    SIGMOID,
+    SOFTSIGN,
+    TANH,
+    between,
+    elu,
+)
 from snstat.sources.torch.called import Called, Function
 
 _NEVER = Still(-math.inf, math.inf)
@@ -22,6 +31,7 @@ STILL: dict[type[nn.Module], Still | Callable[[Any], Still]] = {
     nn.Hardsigmoid: between(0.0, 1.0),
     nn.Tanh: TANH,
     nn.Sigmoid: SIGMOID,
+    nn.Softsign: SOFTSIGN,
     nn.SELU: elu(SELU_LIMIT),
     nn.ELU: lambda module: elu(module.alpha),
     nn.CELU: lambda module: elu(module.alpha),
@@ -31,7 +41,7 @@ STILL: dict[type[nn.Module], Still | Callable[[Any], Still]] = {
 
 
 # Functions whose arguments change nothing of this; those that end in _ change what they are given.
-FUNCTIONS = frozenset({"relu", "relu6", "tanh", "sigmoid", "selu"})
+FUNCTIONS = frozenset({"relu", "relu6", "tanh", "sigmoid", "softsign", "selu"})
 
 
 def still_of(module: Called) -> Still:

@@ -16,7 +16,7 @@ from tests.peers.trace.tracing import trace
 pytestmark = pytest.mark.peers
 
 AXES = Axes((0,), (), (1,), "given")
-BOUNDED = (nn.ReLU6, nn.Hardtanh, nn.Hardsigmoid, nn.Tanh, nn.Sigmoid)
+BOUNDED = (nn.ReLU6, nn.Hardtanh, nn.Hardsigmoid, nn.Tanh, nn.Sigmoid, nn.Softsign)
 
 
 @pytest.mark.parametrize("kind", list(STILL), ids=lambda kind: kind.__name__)
