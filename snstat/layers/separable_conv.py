@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import ClassVar
 
 from snstat.activation import Pair
@@ -84,20 +84,21 @@ class SeparableConv(WindowOptions, WeightOptions, Weighted):
         back = second.square_gain * second.fan_out / second.fan_in
         return own * back, own * between / second_moment
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:
-        """See Layer."""
-        first = self.depthwise.moments(inputs, batch)
-        if isinstance(first, NoTheory):
-            return first
-        second = self.pointwise.moments([first.signal], batch)
-        if isinstance(second, NoTheory):
-            return second
-        return Step((one(inputs),), second.signal, lambda slope: first.pull(*second.pull(slope)))
-
     def weighed(self, inputs: Sequence[Signal]) -> Step | NoTheory:
         """See Weighted: through both, without the activation of the latter."""
         first = self.depthwise.moments(inputs, 1)
-        return first if isinstance(first, NoTheory) else self.pointwise.weighed([first.signal])
+        if isinstance(first, NoTheory):
+            return first
+        second = self.pointwise.weighed([first.signal])
+        if isinstance(second, NoTheory):
+            return second
+        return replace(
+            second,
+            inputs=(one(inputs),),
+            pull=lambda slope: first.pull(*second.pull(slope)),
+            why_pairs=first.why_pairs or second.why_pairs,
+            why_gradient=first.why_gradient or second.why_gradient,
+        )
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

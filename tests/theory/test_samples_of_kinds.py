@@ -23,7 +23,7 @@ from snstat.network.network import Network
 from snstat.theory import start
 from snstat.theory.walk import walk
 from tests.layers.kinds import INPUTS, LAYERS, TOKENS, fed, grids_of, layer_of, shape_of
-from tests.theory.samples import conv, expectation, moments_of, network
+from tests.theory.samples import conv, expectation, images, moments_of, network
 
 # What kinds say of themselves.
 PAIRED = [name for name in KINDS if name in LAYERS and LAYERS[name](8).linear]
@@ -126,6 +126,19 @@ def test_every_kind_has_theory_of_data_or_says_why(name, grid):
     assert np.isfinite(walked.second_moment[-1]) or "signal" in reasons
     known = np.isfinite(walked.own["cosine"][-1])
     assert known or reasons & {"signal", "samples"}
+
+
+@pytest.mark.parametrize("grids", [{"stride": 2}, {"padding": "valid"}, {}])
+def test_two_samples_after_a_separable_convolution_are_as_after_a_convolution(grids):
+    """Also where it makes fewer positions: both have the second moments of the same window."""
+    found = []
+    for kind in ("separable_conv", "conv"):
+        own = network(conv("tanh"), conv("tanh", bias_std=0.0, weight_gain=1.0, kind=kind) | grids)
+        walked = walk(own, 3, moments_of(images()))
+        cosine, over_batch = (walked.own[name] for name in ("cosine", "variance_over_batch"))
+        found.append([cosine[-1], over_batch[-1], *np.exp(walked.log_gradient[1:])])
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(*found, rtol=1e-12)
 
 
 def test_positions_that_differ_too_much_for_a_kink_have_a_reason():
