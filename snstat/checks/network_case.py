@@ -209,13 +209,14 @@ class NetworkCase(Case):
 
     @property
     def least_position(self) -> FloatArray:
-        """See Case."""
-        return self.theory.walk.least_position
+        """See Case. Within a residual it is not judged: the sum keeps what is there."""
+        return np.where(self.theory.bypassed, math.nan, self.theory.walk.least_position)
 
     @property
     def lacks_positions(self) -> BoolArray:
         """See Case."""
-        missing: BoolArray = self.theory.several & np.isnan(self.theory.walk.second_moment)
+        known = self.theory
+        missing: BoolArray = known.several & ~known.bypassed & np.isnan(known.walk.second_moment)
         return missing
 
     def weakest_position(self, layer: int) -> tuple[int, ...]:

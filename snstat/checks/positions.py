@@ -127,6 +127,8 @@ def position_fades(case: Case) -> Broken | None:
     padding and a kernel of k positions takes the share of the kernel that reaches beyond the border
     away: a third at the end of a row for k = 3, and five ninths in the corner of a picture. The
     loss moves inwards, layer by layer. Causal padding leaves 1/k a layer at the first position.
+    Layers that a connection passes by, such as those within a residual, are left out: the sum keeps
+    what is there.
 
     **Example.**
 

@@ -37,7 +37,7 @@ def test_notes_say_each_reason_why_theory_ends_once():
     unknown = "theory does not know the gradients; use --backward"
     assert f"SN201 and SN202 judged only from layer 5 on: {unknown}" in found.notes
     assert f"SN203 not judged: {unknown}" in found.notes
-    assert "SN403 not judged at 4 of 5 layers with several positions: no theory" in found.notes
+    assert "SN403 not judged at 1 of 2 layers with several positions: no theory" in found.notes
     seen = snstat.check(read, batch=2, trials=2, backward=True)
     assert not any("SN201" in note for note in seen.notes)
 

@@ -120,6 +120,25 @@ def test_why_positions_are_not_judged():
     assert obstacle_of(stack, "SN403").plain
 
 
+def test_what_a_connection_passes_by_is_not_lost():
+    """Four causal convolutions leave 1/81 at the first of 8 positions, half of it on average, and
+    the sum around them keeps the rest. What follows the sum is judged, and counted, again."""
+    bounds = {"position_share_min": 0.05}
+    four = [conv("causal") for _ in range(4)]
+    assert RULES["SN403"](on_grid(*four, bounds=bounds)).layer == 4
+    residual = {"kind": "residual", "layers": four}
+    assert RULES["SN403"](on_grid(residual, bounds=bounds)) is None
+    joined = {"kind": "concat", "inputs": ["input", "previous"]}
+    assert RULES["SN403"](on_grid(*four, joined, bounds=bounds)) is None
+    after = on_grid(residual, *four, bounds=bounds)
+    assert RULES["SN403"](after).layer == 5 + 3
+    pool = {"kind": "max_pool", "size": 3, "stride": 1, "padding": "same"}
+    branch = {"kind": "residual", "layers": [pool, conv("same")]}
+    assert RULES["SN403"].partly(on_grid(conv("same"), branch)) == (
+        "not judged at 1 of 2 layers with several positions: no theory"
+    )
+
+
 def test_layers_whose_positions_theory_does_not_know_are_counted():
     """Behind a max pool, whose maximum theory does not know; a vector has no positions."""
     pool = {"kind": "max_pool", "size": 2}
