@@ -9,7 +9,7 @@ from typing import ClassVar, Self, TypeVar
 from snstat.errors import InvalidValueError
 from snstat.layers.attend import Heads, attended
 from snstat.layers.attention_causal import attended_causally
-from snstat.layers.attention_moments import Read, attended_alike
+from snstat.layers.attention_moments import FEW_TOKENS, MOST_EQUAL, Read, attended_alike
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE
@@ -60,6 +60,9 @@ class Attention(WeightOptions, Layer):
     Theory is null for other tokens, such as those behind a border of zeros, and where the variance
     of scores exceeds 16. It is null too where norms of tokens are random at any width, with a
     relative variance of squares above 1/16: heads are few then, and read few tokens, or drop many.
+    So it is for drawn tokens, two of which are equal with the probability e, where (T − 1) e (1 −
+    exp(−variance of scores)) is above 0.02: equal tokens have equal scores, which T tokens with
+    products of their mean do not show.
     Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 
@@ -153,6 +156,8 @@ class Attention(WeightOptions, Layer):
             tokens.append(alike)
         q, k, v = tokens
         read = Read(q, k, v, self.heads, x.shape.channels // self.heads, 1.0 - self.dropout)
+        if read.equal(y.equal) > MOST_EQUAL:
+            return self._unknown(inputs, NoTheory(FEW_TOKENS))
         heads = attended_causally if self.causal else attended_alike
         between = heads(read, [step.signal for step in steps], x.shape)
         if isinstance(between, NoTheory):

@@ -13,10 +13,15 @@ v κ E tr MM' Γ_ii' for κ of the keys as v of the values (arXiv:2006.10540).
 Of one network, a head and a token, the units that are read have the mean square p (Σ A)² + v Σ A²,
 with the masks of dropout in A, which varies with what is read. Over all heads it has to be a number
 nearly, as norms and activations that follow take it as one.
+
+Equal tokens have equal scores, and more in common than E[vv'] = p says on average. Where two tokens
+are equal with the probability e, that adds up to (T − 1) e (1 − exp(−variance of scores)) of what
+one of T tokens reads.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +68,11 @@ class Read:
     def variance(self) -> float:
         """The variance of scores, less what all tokens that are read have in common."""
         return self.queries.square * self.keys.apart
+
+    def equal(self, probability: float) -> float:
+        """Return up to which part of E[oo] is not known, because two of the tokens that are read
+        are equal with this probability."""
+        return probability * (self.keys.number - 1) * -math.expm1(-self.variance)
 
     @property
     def reading(self) -> Reading:
@@ -116,6 +126,9 @@ class Read:
 
 LARGE_SCORES = "scores are too large for its averages"
 FEW_HEADS = "heads are too few for how unevenly they read"
+# What equal tokens add may be this part of what is read.
+MOST_EQUAL = 0.02
+FEW_TOKENS = "the vocabulary is so small that it reads equal tokens"
 
 
 def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | NoTheory:

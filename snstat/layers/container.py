@@ -258,8 +258,10 @@ def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Sp
 def _varying(layer: Layer, step: Step, given: Sequence[Signal]) -> Step:
     """Return the step with what varies after the layer because it does before."""
     most = max(SQUARES if signal.mixed else signal.varies for signal in given)
+    equal = max(signal.equal for signal in given)
     if layer.renews:
         most = min(most, PRODUCTS)
-    if most <= step.signal.varies:
+    if most <= step.signal.varies and equal <= step.signal.equal:
         return step
-    return replace(step, signal=replace(step.signal, varies=most))
+    most = max(most, step.signal.varies)
+    return replace(step, signal=replace(step.signal, varies=most, equal=equal))

@@ -41,7 +41,8 @@ class Signal:
     do not tell E[xy] of two signals. What theory does not know is NaN, each of the moments by
     itself, and `least` is what is certain of them then. `higher` are moments beyond the second,
     None where they are not known or follow from the law. Where E[xx'] are averages over samples or
-    networks that differ at any width, `varies` says in what.
+    networks that differ at any width, `varies` says in what. `equal` is the probability that two
+    positions of a sample stand for the same token, 0 where they stand for none.
     """
 
     shape: Shape
@@ -53,6 +54,7 @@ class Signal:
     least: Least = _NOTHING
     higher: Higher | None = None
     varies: int = STILL
+    equal: float = 0.0
 
     def __post_init__(self) -> None:
         """Follow the only pair of one position."""

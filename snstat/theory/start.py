@@ -159,7 +159,7 @@ def _tokens(shape: Shape, inputs: InputMoments, *, pairs: bool) -> Signal:
         between = 1.0
     mean, one = np.full(count, math.nan), np.ones(count)
     if not pairs or not inputs.drawn:
-        return Signal(shape, mean, one, (1.0 - between) * one, OTHER, varies=PRODUCTS)
+        return Signal(shape, mean, one, (1.0 - between) * one, OTHER, varies=PRODUCTS, equal=equal)
     same = np.where(np.eye(count, dtype=np.bool_), 1.0, equal)
     gap = same - np.where(same == 1.0, between, equal)
-    return Signal(shape, mean, same, gap, OTHER, varies=PRODUCTS)
+    return Signal(shape, mean, same, gap, OTHER, varies=PRODUCTS, equal=equal)
