@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from snstat.activation import resolve
+from snstat.activation import ACTIVATIONS, resolve
 from snstat.errors import InvalidValueError
 from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN, STANDARDIZED
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Name, Real
-from snstat.values.names import INIT_ALIASES
+from snstat.values.names import INIT_ALIASES, listed
 from snstat.values.option import Settings, option
+
+# What draws the weights of most activations.
+COMMON_INIT = "lecun_normal"
+
+
+def _usual() -> str:
+    """Return in words which initialiser is the default for which activation."""
+    uses: dict[str, list[str]] = {}
+    for name, entry in ACTIVATIONS.items():
+        uses.setdefault(entry.default_init, []).append(name)
+    parts = [f"{init} for {listed(own)}" for init, own in uses.items() if init != COMMON_INIT]
+    return f"{'; '.join(parts)}; else {COMMON_INIT}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +36,7 @@ class WeightOptions(Settings):
         " --weight-gain 1.468 and 1.559 keep their second moment at 1. That fixed point is"
         " unstable: narrow or deep networks leave it, so the heading shows the gain and it is not"
         " the default.",
-        shown="he_normal for relu and leaky_relu, else lecun_normal",
+        shown=_usual(),
         metavar="NAME",
     )
     weight_gain: float | None = option(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from snstat.activation import ACTIVATIONS
+from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.spread import Spread
 from snstat.layers.weights import Weights
+from snstat.values.option import options_of
 
 BEFORE = Spread(variance=0.02, pair=0.01, bias=0.003, residual=1e-5, fourth=2.5)
 
@@ -42,3 +47,15 @@ def test_pre_activations_have_the_shape_of_their_cumulants(init, share, shape):
     found = Weights.of(init, 40, 10).spread(share, BEFORE)
     assert found.shape == pytest.approx(shape, rel=1e-12)
     assert found.uniform == pytest.approx(1.0 - share if init == "torch_default" else 0.0)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_words_for_the_default_initialiser_are_true_of_every_activation(activation):
+    *groups, other = options_of(WeightOptions)["init"].shown.split("; ")
+    named = {
+        name: group.split(" for ")[0]
+        for group in groups
+        for name in re.split(", | and ", group.split(" for ")[1])
+    }
+    found = defaults(activation, None, None, None)[0]
+    assert named.get(activation, other.removeprefix("else ")) == found
