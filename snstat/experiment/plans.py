@@ -16,7 +16,7 @@ from snstat.experiment.source import require_data_of
 from snstat.limits import MEMORY
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.results import Run
+from snstat.results import UNNAMED, Run
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
     if settings.infinite_width is None and network is None:
         return Plan.of_settings(settings)
     from snstat.experiment.network_plan import LESS, NetworkPlan, network_source
+    from snstat.network.network import Network
 
     if settings.infinite_width is not None:
         network, settings = _in_file(network, settings)
@@ -56,7 +57,12 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
         largest = max(rows, key=lambda row: row.before[0].units + row.after.units)
         remedy = f"{LESS}; of {stack.depth:,} layers {largest.name} is the largest"
         raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
-    return replace(plan, network=network) if network.name else plan
+    if network.name:
+        return replace(plan, network=network)
+    if network.block == Network.of(stack).block:
+        return plan
+    # Layers have names that the stack lacks: a saved run tells by its own name that they have.
+    return replace(plan, network=replace(network, name=UNNAMED))
 
 
 def _in_file(network: Network | None, settings: RunSettings) -> tuple[Network, RunSettings]:

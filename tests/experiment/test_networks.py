@@ -112,6 +112,16 @@ def test_a_network_that_is_a_uniform_stack_is_simulated_as_one():
     assert [layer.sampler for layer in run.layers] == [None, *[run.simulation.sampler] * 3]
 
 
+def test_layers_of_a_stack_without_a_name_keep_their_own_names(tmp_path):
+    layers = L.named("embed", L.Dense(8, "selu")), L.repeat(2, L.Dense(8, "selu"))
+    network = snstat.Network(8, L.chain(*layers, L.named("head", L.Dense(4))))
+    run = snstat.propagate(network, **SAMPLING)
+    assert run.stack is not None
+    assert [row.name for row in run.layers] == ["input", "embed", "1.0.0", "1.1.0", "head"]
+    snstat.save(run, tmp_path / "run.json")
+    assert snstat.load(tmp_path / "run.json") == run
+
+
 def test_such_a_run_is_read_back_equal(tmp_path):
     network = snstat.Network.of(snstat.Stack.build("relu", depth=3, width=16))
     named = snstat.Network(network.input, network.block, name="mine")
