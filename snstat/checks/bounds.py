@@ -165,3 +165,9 @@ class Bounds(Settings):
     def target(self, activation: str) -> tuple[float, float] | None:
         """Return the (mean, variance) that a stack of `activation` is to reach, None if any."""
         return self.asked or resolve(activation).target
+
+    def layer_of_target(self, depth: int, *, reads_out: bool) -> int:
+        """Return the layer at which the target is checked: the last, but for one that `reads_out`,
+        which need not reach the target of an activation that it does not have."""
+        last = depth - 1 if reads_out and self.asked is None else depth
+        return min(self.target_layer or last, depth)

@@ -300,9 +300,17 @@ class NetworkCase(Case):
         )
 
     @property
+    def target(self) -> tuple[float, float] | None:
+        """See Case. A uniform stack, as remedies of its file are tried, has its activation's."""
+        stack = self.network.uniform()
+        return self.bounds.asked if stack is None else self.bounds.target(stack.activation)
+
+    @property
     def target_layer(self) -> int:
         """See Case."""
-        return min(self.bounds.target_layer or self.depth, self.depth)
+        stack = self.network.uniform()
+        reads_out = stack is not None and stack.read_out is not None
+        return self.bounds.layer_of_target(self.depth, reads_out=reads_out)
 
     @property
     def selu_weights(self) -> Iterator[tuple[int | None, float, str]]:

@@ -176,10 +176,8 @@ class StackCase(Case):
     @property
     def target_layer(self) -> int:
         """See Case. That of the activation's own target is the last that has this activation."""
-        bounds, last = self.bounds, self.depth
-        if self.stack.read_out is not None and bounds.target_mean is None:
-            last -= 1
-        return min(bounds.target_layer or last, self.depth)
+        reads_out = self.stack.read_out is not None
+        return self.bounds.layer_of_target(self.depth, reads_out=reads_out)
 
     @property
     def fluctuation(self) -> FloatArray:

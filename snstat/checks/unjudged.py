@@ -37,11 +37,12 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
         else:
             ends[name.replace("_", " ")] = int(missing[0]) - 1
     partly = [name for name, end in ends.items() if end]
+    never = [name for name, end in ends.items() if not end]
     if partly:
         last = min(ends[name] for name in partly)
-        parts.insert(0, (_listed(partly), f"only up to layer {last}"))
-    if len(partly) < len(ends):
-        parts.append((_listed([name for name in ends if name not in partly]), "in no layer"))
+        parts.insert(0, (_listed(partly, never), f"only up to layer {last}"))
+    if never:
+        parts.append((_listed(never, partly), "in no layer"))
     if not parts:
         return ""
     (first, where), *others = parts
@@ -65,7 +66,8 @@ def teller(found: Collection[str]) -> str | None:
     return next((code for code in TELLING if code in found), None)
 
 
-def _listed(names: list[str]) -> str:
-    if len(names) > FEW:
+def _listed(names: list[str], others: list[str]) -> str:
+    """Return names in words: many as most statistics, unless there are as many `others`."""
+    if len(names) > max(FEW, len(others)):
         return "most statistics"
     return listed(names)

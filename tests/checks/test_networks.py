@@ -335,6 +335,27 @@ def test_a_network_file_that_is_a_stack_is_mended_in_its_words():
     assert snstat.check(stack, select=["SN202"], **SAMPLING).passed
 
 
+def test_a_network_file_that_is_a_stack_has_remedies_for_the_target_of_its_activation():
+    body = {"kind": "block", "times": 20, "layers": [dense(activation="selu")]}
+    stack = network(body, dense(10, name="head"))
+    found = snstat.check(stack.turned("weight_gain", 1.4), select=["SN103"], **SAMPLING)
+    (entry,) = found.findings
+    assert entry.layer == 20  # before the read-out, which has a scale of its own
+    assert entry.remedy == 'leave out "weight_gain" of dense layers 0.0 and head'
+    assert snstat.check(stack, select=["SN103"], **SAMPLING).passed
+
+
+def test_a_note_says_most_statistics_of_one_group_only():
+    layers = [{"kind": "layer_norm"}, dense(64, activation="relu"), dense(32)]
+    body = {"kind": "block", "times": 3, "layers": [residual(*layers)]}
+    mixed = network(dense(32, activation="relu"), body, dense(10), channels=32)
+    found = snstat.check(mixed, backward=True, batch=16, trials=8)
+    (note,) = (text for text in found.notes if text.startswith("SN501"))
+    ends = "variance over batch, cosine, kurtosis and gradient in no layer"
+    assert note.count("most statistics") <= 1
+    assert note.endswith(f" only up to layer 2, {ends}")
+
+
 def test_gradients_through_batch_norm_of_few_samples_are_said_not_to_settle():
     layers = [dense(64), {"kind": "batch_norm"}, {"kind": "activation", "activation": "relu"}]
     for batch, words in ((2, "set by epsilon"), (3, "set by epsilon"), (5, "do not settle")):
