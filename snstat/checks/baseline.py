@@ -21,7 +21,7 @@ from snstat.checks.unlikely import SCALES
 from snstat.checks.weights_law import SHARE, parted_in_law
 from snstat.checks.welch import welch
 from snstat.errors import InvalidValueError
-from snstat.results import BoolArray, FloatArray, Run, Statistic
+from snstat.results import GRADIENT, BoolArray, FloatArray, Run, Statistic
 
 # Probability of a false alarm between two runs of one stack.
 FALSE_ALARM = 0.005
@@ -74,11 +74,17 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
             parted.append((layer, float(entry.chance[layer]), entry))
     if not parted:
         return fewer or law
-    # Where several statistics part at one layer: the count of samples of zeros, which changes all
-    # others, else the one that has moved most.
+    # Gradients tell nothing of where the change is: they depend on all layers behind. Where several
+    # statistics part at one layer: the count of samples of zeros, which changes all others, else
+    # the one that has moved most.
     layer, chance, entry = min(
         parted,
-        key=lambda item: (item[0], item[2].name != ZEROS, -abs(item[2].effect[item[0]])),
+        key=lambda item: (
+            item[2].name == GRADIENT,
+            item[0],
+            item[2].name != ZEROS,
+            -abs(item[2].effect[item[0]]),
+        ),
     )
     return _told(run, baseline, layer, chance, entry, comparisons)
 
@@ -109,7 +115,8 @@ def identical(run: Run, baseline: Run, allowed: FloatArray | float = 0.0) -> Bro
             parted.append((int(bad[0]), name, float(first[bad[0]]), float(second[bad[0]])))
     if not parted:
         return _layers_only_once(run, baseline)
-    layer, name, value, was = min(parted, key=lambda item: item[0])
+    # As above: gradients last.
+    layer, name, value, was = min(parted, key=lambda item: (item[1] == GRADIENT, item[0]))
     how = "not the same to the last bit" if np.ndim(allowed) == 0 else "not the same"
     text = (
         f"{how} from layer {layer} on: {name.replace('_', ' ')} {value!r}, in the baseline {was!r}"

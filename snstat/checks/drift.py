@@ -31,12 +31,13 @@ def drifts(case: Case) -> Broken | None:
     """The stack differs from its baseline beyond chance and --min-effect.
 
     **What it does.** It compares a run with that of `--baseline`, and finds the first layer at
-    which they differ by more than chance and by more than `--min-effect`. Another number of layers
-    is a difference too, even if the shared layers agree. Layers of network files are matched by
-    name and kind, so a layer that was inserted is a note and leaves the others where they were.
-    With `--same-seed` the same networks are drawn, and all numbers must be equal to the last bit.
-    Where a layer was inserted or removed, that holds for the layers before it; later ones have
-    other numbers and so other draws, and are compared as without the option.
+    which they differ by more than chance and by more than `--min-effect`. Gradients depend on all
+    later layers, so they are told only if nothing else differs. Another number of layers is a
+    difference too, even if the shared layers agree. Layers of network files are matched by name and
+    kind, so a layer that was inserted is a note and leaves the others where they were. With
+    `--same-seed` the same networks are drawn, and all numbers must be equal to the last bit. Where
+    a layer was inserted or removed, that holds for the layers before it; later ones have other
+    numbers and so other draws, and are compared as without the option.
 
     **Why it matters.** A change that was not meant to affect the initialisation has affected it:
     another gain, another activation, a truncated normal without its correction.

@@ -232,6 +232,25 @@ def test_gradients_are_compared_on_a_logarithmic_scale(random):
     assert compare(run, sampled(random), MIN_EFFECT) is None
 
 
+def test_gradients_are_told_last_because_they_depend_on_later_layers(random):
+    run = sampled(random)
+    gradient = Statistic(np.ones(20), np.full(20, 1e-4), np.full(20, np.nan), logarithmic=True)
+    baseline = replace(
+        run, statistics=MappingProxyType(dict(run.statistics) | {"gradient": gradient})
+    )
+    # As a change of layer 12 moves gradients of all layers before it.
+    moved = replace(gradient, estimate=np.where(np.arange(20) < 12, 2.0, 1.0))
+    changed = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"gradient": moved}))
+    for found in (identical(changed, baseline), compare(changed, baseline, MIN_EFFECT)):
+        assert found.layer == 0
+        assert "gradient" in found.text
+    later = run.variance.estimate * np.where(np.arange(20) >= 12, 1.5, 1.0)
+    both = with_statistic(changed, "variance", estimate=later)
+    for found in (identical(both, baseline), compare(both, baseline, MIN_EFFECT)):
+        assert found.layer == 12
+        assert "variance" in found.text
+
+
 def test_runs_of_the_same_seed_are_compared_exactly(random):
     run = sampled(random)
     assert identical(run, run) is None
