@@ -241,8 +241,8 @@ def test_ticks_of_a_logarithmic_axis(low: float, high: float, wanted: list[float
 
 
 def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, float]]:
-    """Return the start and end of each tick label of an axis on the page, in order."""
-    figure.draw_without_rendering()
+    """Return the start and end of each tick label of an axis of a figure that is drawn, in
+    order."""
     axes = figure.axes[number]
     low, high = axes.get_ylim() if axis else axes.get_xlim()
     ticks = axes.get_yticklabels() if axis else axes.get_xticklabels()
@@ -256,6 +256,7 @@ def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, fl
 
 def test_labels_of_an_exploding_mean_do_not_overlap() -> None:
     figure = draw_trajectory([make_run("relu", depth=128, growth=4.5, drift=0.3)])
+    figure.draw_without_rendering()
     spans = labels_along(figure, 0, 1)
     assert len(spans) >= 4
     assert all(before[1] < after[0] for before, after in pairwise(spans))
@@ -470,6 +471,7 @@ def test_labels_of_the_ridges_do_not_overlap(count: int) -> None:
     rows = np.arange(count) % 8
     parts = {name: densities[name][rows] for name in PARTS}
     figure = draw_histogram(replace(densities, layers=np.arange(count) + 10, **parts))
+    figure.draw_without_rendering()
     spans = labels_along(figure, 0, 1)
     assert len(spans) == count
     assert all(before[1] < after[0] for before, after in pairwise(spans))
@@ -657,6 +659,7 @@ def test_small_panels_have_residual_strips_too() -> None:
     names = list(snstat.activations)[:9]
     runs = [make_run(name, depth=8, seed=number) for number, name in enumerate(names)]
     figure = draw_trajectory(runs, options=Options(residuals=True))
+    figure.draw_without_rendering()
     for number, run in enumerate(runs):
         band, column = divmod(number, 4)
         for place, name in enumerate(("mean", "variance", "cosine")):
