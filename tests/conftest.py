@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+# Workers share the cores: threads of BLAS would wait for each other, busily. Read as numpy loads,
+# here and in the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np
@@ -31,6 +37,12 @@ LONG = {"docs", "packaging", "examples"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest tests first: what is left at the end is short, so no worker waits long."""
     items.sort(key=lambda item: LONG.isdisjoint(mark.name for mark in item.iter_markers()))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what collection has made, a million objects, out of every search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# As in conftest.py, which is loaded after numba and so after numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numba
 import slipcover
 from slipcover.importer import SlipcoverLoader
