@@ -12,7 +12,8 @@ from snstat.gaussian import position_pairs
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.position_pairs import LARGEST_ERROR, products, slope_products, square_products
 
-RANGE, PANELS, POINTS = 9.0, 36, 20
+RANGE, PANELS, POINTS = 9.0, 36, 10
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 SQUARES = np.array([0.5, 1.3, 2.0])
 GRID = np.linspace(-RANGE, RANGE, PANELS + 1)
 # Closed form, smooth, a kink at 0, kinks that lie at another z for each size, a pole of width 1e-3.
@@ -21,11 +22,10 @@ NAMES = ("relu", "leaky_relu:0.2", "tanh", "gelu", "selu", "relu_squared", "hard
 
 def panels(edges):
     """Return nodes between the edges, and weights of the normal density."""
-    t, weight = np.polynomial.legendre.leggauss(POINTS)
     half = np.diff(edges)[:, None] / 2.0
-    node = ((edges[1:] + edges[:-1])[:, None] / 2.0 + half * t).ravel()
+    node = ((edges[1:] + edges[:-1])[:, None] / 2.0 + half * NODES).ravel()
     density = np.exp(-0.5 * node * node) / math.sqrt(2.0 * math.pi)
-    return node, (half * weight).ravel() * density
+    return node, (half * WEIGHTS).ravel() * density
 
 
 def split(kinks):
