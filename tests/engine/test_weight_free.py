@@ -37,6 +37,8 @@ COMPILED = not config.DISABLE_JIT
 # Independent units, or inputs, from which moments are estimated.
 MANY = 20_000 if COMPILED else 1_000
 DTYPES = ["float32", "float64"]
+# Layers of more than one tile of units.
+TILES = "300*2,290,270"
 
 
 def read_out_by_tiles(sampler, number):
@@ -53,11 +55,13 @@ def read_out_by_tiles(sampler, number):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bias", [0.0, 0.3])
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
-@pytest.mark.parametrize("widths", ["13,20*3,9,14", pytest.param("300*2,290,270", id="tiles")])
+@pytest.mark.parametrize("widths", ["13,20*3,9,14", pytest.param(TILES, id="tiles")])
 def test_a_uniform_stack_is_the_network_of_the_matrix_free_sampler(
     init, bias, dtype, widths, monkeypatch
 ):
     """It has numbers of the same counters, forward and on the way back, but for the read-out."""
+    if not COMPILED and widths == TILES and (dtype, bias) != ("float32", 0.3):
+        pytest.skip("seconds without the compiler; indices are the same for one dtype and bias")
     monkeypatch.setattr(gradient, "_read_out", read_out_by_tiles)
     fan_in = int(widths.split("*")[0].split(",")[0])
     stack = Stack.build("selu", widths=f"{fan_in},{widths}", init=init, bias_std=bias, last="tanh")
@@ -221,17 +225,17 @@ def test_the_sampler_that_is_named_is_the_one_that_runs(init, backward, monkeypa
 
     monkeypatch.setattr(general.LayerDraw, "linear", linear)
     network = Network(
-        Shape(40, (2,)),
+        Shape(20, (2,)),
         Block(
             (
-                Entry(Dense(64, init=init)),
+                Entry(Dense(32, init=init)),
                 Entry(Activation("relu")),
                 Entry(Highway("tanh", init=init, bias_std=0.1)),
                 Entry(Dense(3, init=init, bias_std=0.1)),
             )
         ),
     )
-    inputs = DrawnInputs("normal", 80, 2, 0.0, 1.0)
+    inputs = DrawnInputs("normal", 40, 2, 0.0, 1.0)
     for asked in ("auto", "dense", "matrix-free"):
         options = {"sampler": asked, "backward": backward}
         called.clear()
