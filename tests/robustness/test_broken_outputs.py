@@ -19,6 +19,7 @@ from tests.robustness.processes import (
     contents,
     finish,
     limit_files,
+    limited_files,
     obey_permissions,
     one_complaint,
 )
@@ -73,13 +74,19 @@ NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 @pytest.mark.parametrize("name", FILE_WRITERS)
 @pytest.mark.parametrize("before", [None, b"of before"], ids=["new", "there"])
-def test_a_full_disk_leaves_no_partial_file(tmp_path, name, before):
-    """Files are limited to 100 bytes, as on a disk with little space left."""
+def test_a_full_disk_leaves_no_partial_file(capsysbinary, monkeypatch, tmp_path, name, before):
+    """Files are limited to 100 bytes, as on a disk with little space left; once for a process."""
     path = tmp_path / "out"
     if before is not None:
         path.write_bytes(before)
     arguments = *FILE_WRITERS[name], str(path)
-    code, out, err = finish(*arguments, prepare=limit_files(100), env=os.environ | NO_BYTECODE)
+    if name == "propagate json":
+        ended = finish(*arguments, prepare=limit_files(100), env=os.environ | NO_BYTECODE)
+    else:
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        with limited_files(100):
+            ended = call(capsysbinary, *arguments)
+    code, out, err = ended
     assert (code, out) == (2, b"")
     assert f"{path}: File too large" in one_complaint(err)
     assert contents(tmp_path) == ({} if before is None else {"out": before})
