@@ -109,7 +109,6 @@ def test_a_tensor_of_more_than_two_gib(tmp_path):
         file.seek(size - row.nbytes, 1)
         file.write(row.tobytes())
     assert size > 2**31
-    found = told(path, 1.1 * size, tmp_path)
+    # Far less than the tensor does it.
+    found = told(path, size / 16, tmp_path)
     assert found == {"w": (2**14, pytest.approx(np.linalg.norm(row), rel=1e-6))}
-    # Far less does it too.
-    assert told(path, size / 16, tmp_path) == found
