@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
 
 from snstat.errors import SnstatError
 from snstat.experiment.inputs import DrawnInputs
+from snstat.gaussian import pairs
 from snstat.layers.activation import Activation
 from snstat.layers.add import Add
 from snstat.layers.batch_norm import BatchNorm
@@ -49,6 +51,15 @@ from tests.layers.kinds import INPUTS, fed, grids_of, layer_of, shape_of
 LONGEST = 80
 # Words as they follow a colon: no name of code, and no end of a sentence.
 PLAIN = re.compile(r"(?!None)[a-z0-9E][^_\n.`]*(\w|\))")
+
+
+# One kind asks for the same expectation on every grid, and those of huge variances take a second.
+EXPECTATION = cache(pairs._expectation)
+
+
+@pytest.fixture(autouse=True)
+def expectations_once(monkeypatch):
+    monkeypatch.setattr(pairs, "_expectation", EXPECTATION)
 
 
 def started(shape, *, mean=0.0, same=None, gap=None, law=GAUSSIAN, fresh=None):
