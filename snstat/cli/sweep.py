@@ -90,9 +90,8 @@ def command(
         if before:
             notice(f"{output} has {count(before, 'cell')}; the sweep goes on")
         if others := len(store.done) - before:
-            what = "other options, or other code" if asked.of_module else "other options"
             kept = "it is kept" if others == 1 else "they are kept"
-            notice(f"{output} has {count(others, 'cell')} of {what}; {kept}")
+            notice(f"{output} has {count(others, 'cell')} of {asked.subject.others}; {kept}")
         if not asked.theory and asked.dask is None:  # workers have kernels of their own
             plan.warm(notice)
         progress, failed = _run(ctx, asked, store, output, before)

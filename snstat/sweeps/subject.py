@@ -30,6 +30,12 @@ from snstat.values.kinds import Kind
 from snstat.values.option import Option, options_of
 
 STACK, NETWORK, MODULE = KINDS = ("stack", "network", "module")
+# What other cells of the same file may be of.
+_OTHERS = {
+    STACK: "other options",
+    NETWORK: "another network, or other options",
+    MODULE: "other options, or other code",
+}
 # Options that change no number.
 IDLE = {"threads", "keep_trials"}
 # Columns that every table has, beside those of options.
@@ -90,6 +96,11 @@ class SweepSubject:
         except SnstatError as error:
             raise InputFileError(path, str(error)) from None
         return found
+
+    @property
+    def others(self) -> str:
+        """What tells other cells in the same file apart, in words."""
+        return _OTHERS[self.kind]
 
     @property
     def options(self) -> Mapping[str, Option]:

@@ -288,6 +288,21 @@ def test_failed_cells_are_named_and_the_exit_code_is_1(sweep, tmp_path):
     assert f"{path} has 1 cell of other options; it is kept" in err
 
 
+def test_two_networks_in_one_file_stay_apart(sweep, tmp_path):
+    path = tmp_path / "out.csv"
+    for name, width in (("one", 4), ("two", 8)):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(
+            f'input = {{ channels = 4 }}\nlayers = [{{ kind = "dense", width = {width} }}]\n'
+        )
+        code, _, err = sweep(str(file), "--theory", "--over", "batch=2,4", "-o", str(path))
+        assert code == 0
+    assert f"{path} has 2 cells of another network, or other options; they are kept" in err
+    found = snstat.load_sweep(path)
+    assert sorted(set(found["subject"])) == ["one", "two"]
+    assert {"subject", "batch"} <= set(found.over)
+
+
 def test_a_dry_run_runs_nothing(sweep, tmp_path):
     path = str(tmp_path / "out.csv")
     code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-o", path, "--dry-run")

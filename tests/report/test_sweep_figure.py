@@ -168,6 +168,15 @@ def test_numbers_have_four_digits_or_as_many_as_differ():
     assert labels_of("activation", ["gelu", "leaky_relu:0.1"]) == ["GELU", "leaky ReLU 0.1"]
 
 
+def test_names_along_the_axis_are_not_joined():
+    chosen = snstat.sweep(None, {"activation": ["relu", "tanh"]}, depth=1, width=8, theory=True)
+    (line,) = draw_sweep(chosen, Choice("activation")).axes[0].lines
+    assert (line.get_linestyle(), line.get_marker()) == ("None", "_")
+    numbers = snstat.sweep("relu", {"width": [4, 8]}, depth=1, theory=True)
+    (line,) = draw_sweep(numbers, Choice("width")).axes[0].lines
+    assert (line.get_linestyle(), line.get_marker()) == ("-", "None")
+
+
 def test_depth_along_the_axis():
     chosen = snstat.sweep(
         "relu", {"weight_gain": [1.0, 1.5]}, depth=4, width=8, batch=4, trials=2, layers="all"

@@ -120,20 +120,31 @@ def _curve(
     """Draw one curve over the option `name`, in the colour and with the marker of `look`. Theory at
     infinite width is `faint` if the picture has other theory."""
     color, marker = look
-    places = found.xs if are_numbers(found.xs) else value_words(name, found.xs)
+    numbers = are_numbers(found.xs)
+    places = found.xs if numbers else value_words(name, found.xs)
     measured = bool(np.isfinite(found.mean).any())
     at_width = np.where(found.limit & faint, math.nan, found.theory)
     known = int(np.isfinite(at_width).sum())
     if faint and found.limit.any():
         only = not (measured or known)
-        axes.plot(places, found.theory, color=color, alpha=FAINT, label=label if only else "")
+        axes.plot(
+            places, found.theory, color=color, alpha=FAINT, label=label if only else "",
+            **_line(apart=not numbers),
+        )  # fmt: skip
     if known:
-        alone = "_" if known == 1 < len(places) else ""  # one point has no line
-        own = "" if measured else label
-        axes.plot(places, at_width, color=color, alpha=0.8, marker=alone, label=own)
+        axes.plot(
+            places, at_width, color=color, alpha=0.8, label="" if measured else label,
+            **_line(apart=not numbers or known == 1 < len(places)),
+        )  # fmt: skip
     if measured:
         bars = np.minimum(np.nan_to_num(found.error), LARGEST)
         axes.errorbar(places, found.mean, bars, color=color, fmt=marker, markersize=4, label=label)
+
+
+def _line(*, apart: bool) -> dict[str, Any]:
+    """Return how theory is drawn: as a line, or where there is nothing between points, as a short
+    line at each."""
+    return {"linestyle": "", "marker": "_", "markersize": 14} if apart else {}
 
 
 def _scales(panels: Sequence[Axes], shown: Shown) -> None:
