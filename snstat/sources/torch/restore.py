@@ -30,13 +30,19 @@ def random_states() -> Iterator[None]:
 @contextmanager
 def restored(model: torch.nn.Module) -> Iterator[None]:
     """Put back the buffers, modes, attributes, gradients and hooks of parameters of a module, and
-    what lists, dicts, sets and deques among the attributes hold.
+    what lists, dicts, sets and deques among the attributes hold. Modules in these, such as a
+    teacher that is hidden from the optimiser, are put back as well.
 
     Buffers are copied meanwhile; parameters are not. Gradients are missing meanwhile, and hooks
     that run once a gradient is complete, such as those of an optimiser, do not run.
     """
-    modules = [*model.modules()]
-    kept = [_Module(module) for module in modules]
+    modules, kept = [*model.modules()], list[_Module]()
+    known = {*map(id, modules)}
+    for module in modules:  # which grows
+        kept.append(_Module(module))
+        hidden = [part for found in kept[-1].hidden for part in found.modules()]
+        modules += [part for part in dict.fromkeys(hidden) if id(part) not in known]
+        known |= {*map(id, hidden)}
     own = {id(value): value for module in modules for value in module._parameters.values()}  # noqa: SLF001  # parameters() goes through all modules again
     parameters = [_Parameter(value) for value in own.values() if value is not None]
     try:
@@ -70,8 +76,20 @@ class _Module:
             (value, value.detach().clone()) for value in values if isinstance(value, torch.Tensor)
         ]
         self._containers: list[tuple[Any, Any]] = []
+        self.hidden: list[torch.nn.Module] = []
         for name in own.keys() - _COMMON:
-            _keep(own[name], self._containers)
+            self._keep(own[name])
+
+    def _keep(self, value: Any) -> None:
+        """Keep a copy of a list, dict, set or deque, and of those within it: logs and caches, which
+        may hold tensors of a trace, and with them its whole graph. Note hidden modules."""
+        if isinstance(value, torch.nn.Module):
+            self.hidden.append(value)
+        if type(value) not in _CONTAINERS or any(value is own for own, _ in self._containers):
+            return
+        self._containers.append((value, value.copy()))
+        for part in value.values() if isinstance(value, dict) else value:
+            self._keep(part)
 
     def put_back(self) -> None:
         own = self._module.__dict__
@@ -110,16 +128,6 @@ class _Parameter:
         self._parameter.grad = self._gradient
         if self._hooks:
             setattr(self._parameter, self.HOOKS, self._hooks)
-
-
-def _keep(value: Any, kept: list[tuple[Any, Any]]) -> None:
-    """Add to `kept` a copy of a list, dict, set or deque, and of those within it: logs and caches,
-    which may hold tensors of a trace, and with them its whole graph."""
-    if type(value) not in _CONTAINERS or any(value is own for own, _ in kept):
-        return
-    kept.append((value, value.copy()))
-    for part in value.values() if isinstance(value, dict) else value:
-        _keep(part, kept)
 
 
 def _fill(container: Any, content: Any) -> None:

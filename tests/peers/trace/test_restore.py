@@ -124,6 +124,30 @@ def test_buffers_that_are_assigned_and_containers_are_put_back(fails):
     copy.deepcopy(model)  # which refuses tensors that a graph made
 
 
+class Taught(nn.Module):
+    """Hides its teacher from the optimiser in a list, and another one behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+        inner = nn.Sequential(nn.BatchNorm1d(8))
+        outer = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 8))
+        object.__setattr__(outer, "inner", inner)
+        self.teachers = [outer]
+
+    def forward(self, x):
+        (outer,) = self.teachers
+        return self.l(x) - outer(x) - outer.inner(x)
+
+
+def test_hidden_modules_are_put_back():
+    model = Taught()
+    (outer,) = model.teachers
+    outer(torch.randn(4, 8)).sum().backward()
+    with untouched(model), untouched(outer), untouched(outer.inner):
+        trace(model, ["Bx8"])
+
+
 def test_an_interrupt_within_a_hook_leaves_no_hooks():
     model = mlp(width=8, depth=2)
 
