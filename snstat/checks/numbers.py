@@ -13,6 +13,7 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, rule
 from snstat.results import BoolArray, FloatArray
+from snstat.results.module import NOT_FINITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def leaves_range(case: Case) -> Broken | None:
     forward.sort(key=lambda how: how.layer or 0)
     # What overflows is graver than what underflows before it, and gradients come after activations.
     return min(
-        [*forward, *_gradients(case, name, form)], key=lambda how: how.verdict is None, default=None
+        [*forward, *_nonfinite_gradients(case), *_gradients(case, name, form)],
+        key=lambda how: how.verdict is None,
+        default=None,
     )
 
 
@@ -129,6 +132,19 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
         words = f"not predicted, largest {largest[layer]:.2g}"
     text = f"activations are not finite in {dtype} from layer {layer} on (seen; {words})"
     return [Broken(layer, None, None, text, NON_FINITE)]
+
+
+def _nonfinite_gradients(case: Case) -> list[Broken]:
+    """Gradients of a module that are infinite or NaN, from the last such row on the way back."""
+    if case.run is None or case.run.module is None:
+        return []
+    rows = enumerate(case.run.module.rows, 1)
+    found = [layer for layer, row in rows if row.gradient_missing == NOT_FINITE]
+    if not found:
+        return []
+    dtype = case.run.simulation.dtype
+    text = f"gradients are not finite in {dtype} from layer {found[-1]} back (seen)"
+    return [Broken(found[-1], None, None, text, NON_FINITE)]
 
 
 def _largest_seen(case: Case) -> FloatArray:

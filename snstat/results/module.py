@@ -20,6 +20,8 @@ sigmoid tanh softplus softsign softshrink hardshrink tanhshrink logsigmoid thres
 """
 ACTIVATIONS = frozenset(_ACTIVATIONS.split())
 _ACTIVATION = "activation"
+# Why a gradient is missing that was sent back.
+NOT_FINITE = "not finite"
 # The class of modules that have no class of their own.
 _ANY = "Sequential"
 

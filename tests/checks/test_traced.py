@@ -99,6 +99,19 @@ def test_what_is_not_finite_is_told_with_its_producer() -> None:
     )
 
 
+def test_gradients_that_are_not_finite_are_told() -> None:
+    """Of a square root at 0, say: forward values are finite, and the last such row is told."""
+    rows = [
+        replace(row, gradient_missing="not finite" if number in (1, 3) else None)
+        for number, row in enumerate(ROWS, 1)
+    ]
+    check = judged(make_traced_run(replace(SUMMARY, rows=tuple(rows))))
+    assert check.verdict == "non-finite"
+    (finding,) = check.findings
+    assert (finding.code, finding.path) == ("SN001", "layer1.conv")
+    assert finding.message == "gradients are not finite in float32 from layer 3 back (seen)"
+
+
 def test_bfloat16_runs_are_judged() -> None:
     """numpy has no such type."""
     run = make_traced_run(nonfinite=5)

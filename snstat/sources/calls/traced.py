@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
-from snstat.results.module import Call, ModuleSummary, numbered
+from snstat.results.module import NOT_FINITE, Call, ModuleSummary, numbered
 from snstat.sources.calls.axes import shape_of
 from snstat.sources.calls.row import NO_PATH, Row
 from snstat.sources.mapped import Mapped
@@ -58,7 +58,9 @@ def gradients_of(rows: Sequence[Row], references: Sequence[float]) -> FloatArray
             squares[trial, number] = square
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithms: FloatArray = np.log(squares) - np.log(np.array(references))[:, None]
-    return np.where(logarithms == np.inf, np.nan, logarithms)
+    # A gradient of 0 has −∞, but a finite one over outputs of which it is infinite has no value.
+    known = (logarithms < np.inf) & np.isfinite(np.array(references))[:, None]
+    return np.where(known, logarithms, np.nan)
 
 
 def sample_sizes(row: Row) -> tuple[int, ...]:
@@ -76,8 +78,11 @@ def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, 
         own: dict[str, Any] = {}
         if row.same_as is not None:
             own["same_as"] = numbers[id(row.origin)]
-        if backward and some and not row.origin.squares:
+        squares = row.origin.squares
+        if backward and some and not squares:
             own["gradient_missing"] = row.origin.missing or NO_PATH
+        elif not all(map(math.isfinite, squares.values())):
+            own["gradient_missing"] = NOT_FINITE
         shape = shape_of(row.shape, row.axes, batch)
         return Call(
             row.path,

@@ -19,6 +19,41 @@ from tests.peers.trace.tracing import trace, untouched
 pytestmark = pytest.mark.peers
 
 
+class Root(nn.Module):
+    """Has an infinite slope wherever a unit is off, which ReLU hides from what comes before."""
+
+    def __init__(self, *, hidden):
+        super().__init__()
+        self.l, self.relu, self.hidden = nn.Linear(8, 8), nn.ReLU(), hidden
+
+    def forward(self, x):
+        y = self.relu(self.l(x))
+        return (y if self.hidden else y * y).sqrt().sum(1)
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_gradients_that_are_not_finite_are_told(hidden):
+    """They are NaN for √y² at y = 0, and infinite for √y, times 0 before."""
+    rows = trace(Root, ["Bx8"], settings={"hidden": hidden})
+    told = {name: rows.call(name).gradient_missing for name in ("l", "relu", "Root")}
+    assert told == {"l": None, "relu": "not finite", "Root": None}
+    assert np.isnan(rows["relu"]["gradient"]).all()
+    check = snstat.check(Root, inputs="Bx8", set={"hidden": hidden})
+    assert check.verdict == "non-finite"
+    (finding,) = [found for found in check.findings if found.code == "SN001"]
+    assert finding.path == "relu"
+    assert finding.message == "gradients are not finite in float32 from layer 2 back (seen)"
+
+
+def test_nothing_is_known_over_an_infinite_gradient_of_the_outputs():
+    def loss(output):
+        return (output - output.detach()).square().sum().sqrt()  # 0, of an infinite slope
+
+    rows = trace(lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU()), ["Bx8"], loss=loss)
+    assert np.isnan(rows["0"]["gradient"]).all()
+    assert rows.call("1").gradient_missing == "not finite"
+
+
 DEEP = {"depth": 16, "width": 64}
 
 
