@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.hooks import RemovableHandle
 
-# Why a function has no row: a mask is no failure, but has no moments either.
+# Why a function has no row, and the row of a module no values: a mask is no failure, but has no
+# moments either.
 MASK = "holds −∞, as masks do"
 
 
@@ -70,6 +71,8 @@ class Recorder:
         self._leaf_hooks = ExitStack()
         # Rows that ran without gradients, within a checkpoint perhaps.
         self._pending: list[Row] = []
+        # Rows of modules that may be masks, which only what comes after them tells.
+        self._masks: list[Row] = []
 
     @property
     def order(self) -> list[Row]:
@@ -83,12 +86,14 @@ class Recorder:
         self._known.clear()
         self._views.clear()
         self._pending.clear()
+        self._masks.clear()
 
     def end(self) -> None:
         """End a trial: say why gradients are missing, and forget its tensors."""
         for row, twin, version in self._views:
             if self.trial not in row.squares and version_of(twin) != version:
                 row.missing = row.origin.missing = CHANGED
+        self._leave_out_masks()
         self._leaf_hooks.close()
         self._known.clear()
         self._views.clear()
@@ -131,6 +136,26 @@ class Recorder:
     def _skip(self, path: str, call: int, output: str, reason: str) -> None:
         self.skipped.setdefault((path, call, output), Left(path, reason, call, output))
 
+    def is_left_out(self, path: str, call: int) -> bool:
+        """Return whether an output of a call is left out as a mask."""
+        return any(
+            (left.path, left.call, left.reason) == (path, call, MASK)
+            for left in self.skipped.values()
+        )
+
+    def _leave_out_masks(self) -> None:
+        """Leave −∞ of modules out, unless another row is not finite, or the last one of all is such
+        a row: what masks scores of attention is followed by values that are finite."""
+        if not self._masks:
+            return
+        rows = [row for row in self.order if self.trial in row.values]
+        own = {row for row in rows if row.origin in self._masks}
+        if rows[-1] in own or not all(row.values[self.trial][0] for row in rows if row not in own):
+            return
+        for row in own:
+            row.values[self.trial] = True, np.full_like(row.values[self.trial][1], np.nan)
+            self._skip(row.path, row.call, row.output, MASK)
+
     def _measure_function(self, path: str, call: int, function: Function, leaf: Leaf) -> None:
         if is_mask(leaf.tensor):
             self._skip(path, call, leaf.place, MASK)
@@ -155,6 +180,8 @@ class Recorder:
             row.values[self.trial] = returned.values[self.trial]
         else:
             row.values[self.trial] = self._statistics(row, tensor, still)
+        if not row.values[self.trial][0] and is_mask(tensor):
+            self._masks.append(row)
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, version_of(tensor), row)
         if returned is None:

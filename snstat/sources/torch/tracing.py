@@ -113,7 +113,7 @@ class Watched:
         # A whole module often returns the tensor of its last part.
         outputs = {row.origin for row in rows if row.path == last}
         reference = sum(row.squares.get(_TRIAL, 0.0) for row in outputs)
-        backward = any(row.squares for row in rows)
+        backward, found = any(row.squares for row in rows), self._watch.found
         summary = ModuleSummary(
             target=type(self._model).__name__,
             settings={},
@@ -126,7 +126,9 @@ class Watched:
             inputs={},
             input_shape=sample_sizes(everything[0]),
             rows=calls_of(rows, self.batch, backward=backward),
-            nonfinite=self._watch.found,
+            nonfinite=None
+            if found and self._recorder.is_left_out(found.path, found.call)
+            else found,
             not_called=tuple(path for path in self._modules if path not in self._hooks.calls),
             skipped=tuple(self._recorder.skipped.values()),
             notes=tuple(

@@ -278,3 +278,48 @@ def test_what_was_measured_is_not_looked_at_again(monkeypatch):
         model(x)
     assert len(trace.run.module.rows) == 4
     assert [value is x for value in looked] == [True]  # the input, which has no call before it
+
+
+class Causal(nn.Module):
+    """Masks scores: −∞ beside finite values, of which a softmax makes zeros."""
+
+    def forward(self, x):
+        return x.masked_fill(torch.ones_like(x, dtype=torch.bool).triu(1), -torch.inf)
+
+
+class Attends(nn.Module):
+    def __init__(self, *, scaled=False, softmax=True):
+        super().__init__()
+        self.q, self.mask, self.v = nn.Linear(8, 8), Causal(), nn.Linear(8, 8)
+        self.softmax, self.scaled = nn.Softmax(-1) if softmax else nn.Identity(), scaled
+
+    def forward(self, x):
+        scores = self.softmax(self.mask(self.q(x) @ x.mT))
+        return scores @ self.v(x) if not self.scaled else scores
+
+
+def test_a_module_that_masks_is_no_fault():
+    rows = trace(Attends, ["Bx6x8"])
+    assert rows.summary.nonfinite is None
+    assert rows.traced.finite.all()
+    (left,) = rows.summary.skipped
+    assert (left.path, left.call, left.reason) == ("mask", 1, "holds −∞, as masks do")
+    assert np.isnan(rows["mask"]["second_moment"]).all()
+    assert snstat.check(Attends, inputs="Bx6x8").verdict == "stable"
+    with snstat.tracing(Attends()) as t:
+        t._watched._model(torch.randn(4, 6, 8))
+    assert t.run.module.nonfinite is None
+    assert t.run.finite.all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"softmax": False}, {"softmax": False, "scaled": True}],
+    ids=["passed on to a product", "the last row"],
+)
+def test_infinities_that_come_through_are_a_fault(options):
+    rows = trace(Attends, ["Bx6x8"], settings=options)
+    found = rows.summary.nonfinite
+    assert (found.path, found.inputs_finite) == ("mask", True)
+    assert not rows.traced.finite.all()
+    assert snstat.check(Attends, inputs="Bx6x8", set=options).verdict == "non-finite"
