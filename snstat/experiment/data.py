@@ -34,7 +34,8 @@ class DataInputs:
     Samples with more than one axis are flattened row by row. Every value x enters the network as
     (x − `centre`)/`scale`; see `standardized`. The units of a grid are at so many `positions`,
     those of a position next to each other. Every trial takes all samples if `batch` is their
-    number, otherwise its own random subset.
+    number, otherwise its own random subset. Errors name a value by its place in samples of the
+    shape `sample_shape`, by default that of `data`.
     """
 
     label: str
@@ -43,6 +44,7 @@ class DataInputs:
     centre: float = 0.0
     scale: float | None = None
     positions: int = 1
+    sample_shape: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -69,7 +71,7 @@ class DataInputs:
         total, low, high = 0.0, math.inf, -math.inf
         for first in range(0, samples, step):
             block = plain.rows(slice(first, first + step))
-            require_finite(block, first)
+            self._require_finite(block, first)
             # Add shares of the mean, because the sum of all values may overflow.
             total += float((block / (samples * self.width)).sum())
             low, high = min(low, float(block.min())), max(high, float(block.max()))
@@ -162,7 +164,7 @@ class DataInputs:
         counted, most = 0, 0.0
         for first in range(0, samples, step):
             block = self.rows(slice(first, first + step))
-            require_finite(block, first)
+            self._require_finite(block, first)
             means = block.mean(axis=1)
             row_means[first : first + step] = means
             unit_sum += block.sum(axis=0)
@@ -220,6 +222,24 @@ class DataInputs:
             cosine_spread=self._cosine_spread(),
         )
 
+    def _require_finite(self, block: npt.NDArray[np.float64], first_row: int) -> None:
+        """Raise InvalidValueError for the first value of `block` (rows, width) that is not
+        finite."""
+        bad = np.argwhere(~np.isfinite(block))
+        if bad.size:
+            row, column = bad[0]
+            raise InvalidValueError(
+                self.place(first_row + row, column),
+                float(block[row, column]),
+                "finite",
+                "remove or replace missing values first",
+            )
+
+    def place(self, row: int, column: int) -> str:
+        """Return what a value is called, by its indices in the data as they were given."""
+        within = np.unravel_index(column, self.sample_shape or self.data.shape[1:])
+        return f"inputs[{', '.join(map(str, (row, *within)))}]"
+
     def _cosine_spread(self) -> float:
         """Return the standard deviation of the cosine over pairs of different samples, from up to
         `SPREAD_SAMPLES` of them, evenly spaced."""
@@ -231,19 +251,6 @@ class DataInputs:
         rows = rows[norms[:, 0] > 0] / norms[norms > 0][:, None]
         cosines = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
         return float(cosines.std()) if cosines.size else 0.0
-
-
-def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
-    """Raise InvalidValueError for the first value of `block` (rows, width) that is not finite."""
-    bad = np.argwhere(~np.isfinite(block))
-    if bad.size:
-        row, column = bad[0]
-        raise InvalidValueError(
-            f"inputs[{first_row + row}, {column}]",
-            float(block[row, column]),
-            "finite",
-            "remove or replace missing values first",
-        )
 
 
 def check_data(
@@ -261,6 +268,7 @@ def check_data(
     sample of a network on a grid, channels last: data of that shape enter as they are.
     """
     data = require_real(data)
+    given = data.shape[1:]
     if len(sample) > 1:
         data = _on_grid(data, sample, flatten=flatten)
     if data.ndim != 2 and not (flatten and data.ndim > 2):
@@ -275,7 +283,8 @@ def check_data(
         raise InvalidValueError(
             "batch", batch, f"at most {samples}, the samples in the data", "use a smaller --batch"
         )
-    found = DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
+    count = min(samples, DEFAULT_BATCH) if batch is None else batch
+    found = DataInputs(label, data, count, sample_shape=given)
     return found.standardized() if standardize else found
 
 

@@ -37,7 +37,7 @@ def check_tokens(
             row, column = bad[0]
             value = float(block[row, column])
             raise InvalidValueError(
-                f"inputs[{first + row}, {column}]",
+                found.place(first + row, column),
                 int(value) if value.is_integer() else value,
                 f"a whole number from 0 to {tokens - 1:,}",
                 f"the input of the network has {tokens:,} tokens",

@@ -10,7 +10,9 @@ import pytest
 import snstat
 from snstat.checks.request import Request
 from snstat.cli import run
+from snstat.errors import InvalidValueError
 from snstat.experiment import samples, theory_room
+from snstat.experiment.data import check_data
 from snstat.network.network import Network
 
 COUNT = 30
@@ -118,3 +120,15 @@ def test_trials_of_some_samples_have_theory_of_these():
     assert (one[1:] != two[1:]).all()
     again = snstat.propagate(Network.load("model.toml"), inputs="images.npy", batch=2, trials=3)
     np.testing.assert_array_equal(again.statistics["second_moment"].theory, one)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_a_value_that_is_missing_is_named_by_its_place_in_the_file(standardize):
+    """Of images, and of vectors in the same order."""
+    x = np.zeros((4, 8, 6, 3)) + np.arange(3)
+    x[1, 2, 3, 1] = np.nan
+    for data, place in ((x, "1, 2, 3, 1"), (x.reshape(4, -1), f"1, {(2 * 6 + 3) * 3 + 1}")):
+        with pytest.raises(InvalidValueError, match=rf"inputs\[{place}\] is nan"):
+            check_data(data, "x", None, standardize=standardize, sample=(8, 6, 3)).moments()
+    with pytest.raises(InvalidValueError, match=r"inputs\[1, 2, 3, 1\] is nan"):
+        check_data(x, "x", None, standardize=standardize, flatten=True).moments()
