@@ -52,5 +52,6 @@ def of_axes(name: str, value: Sizes, axes: int) -> tuple[int, ...]:
         return (value,) * axes
     if len(value) != axes:
         remedy = "give one number for all axes"
-        raise InvalidValueError(name, list(value), f"one for each of {axes} axes", remedy)
+        bound = f"one for each of {axes} axes" if axes > 1 else "one number on a grid of one axis"
+        raise InvalidValueError(name, list(value), bound, remedy if axes > 1 else "")
     return value

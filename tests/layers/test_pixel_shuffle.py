@@ -180,7 +180,7 @@ def test_theory_of_networks_is_what_plain_simulations_tend_to(build):
     ("layer", "shape", "words"),
     [
         (PixelShuffle(2), Shape(4), "grid"),
-        (PixelShuffle((2, 2)), Shape(4, (7,)), "one for each of 1 axes"),
+        (PixelShuffle((2, 2)), Shape(4, (7,)), "one number on a grid of one axis"),
         (PixelShuffle(2), Shape(6, (3, 3)), "product 4 divides the 6 channels.*try 8 channels"),
         (PixelShuffle(3), Shape(2, (3,)), "product 3 divides the 2 channels.*try 3 channels"),
         (PixelShuffle((2**15, 2**15)), Shape(2, (3, 3)), "divides"),
