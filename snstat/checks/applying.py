@@ -9,6 +9,9 @@ from snstat.checks.obstacle import Obstacle
 from snstat.checks.rules import RULES
 from snstat.values.names import listed
 
+# Rules about limits, which a network that keeps any signal as it is cannot break.
+OF_LIMITS = ("SN104", "SN302")
+
 
 def obstacle_of(case: Case, code: str) -> Obstacle | None:
     """Return why a rule says nothing of a case, None if it judges it. Equal cases are asked
@@ -35,7 +38,10 @@ def lost(case: Case, changed: Case, among: Iterable[str] = RULES) -> bool:
     """Return whether theory judges a case by a rule `among` these that says nothing of a `changed`
     one: such a change hides what is broken."""
     thought = case.thought
+    kept = OF_LIMITS if thought.outlook.kind == "neutral" else ()
     return any(
-        obstacle_of(changed, code) is not None and obstacle_of(thought, code) is None
+        code not in kept
+        and obstacle_of(changed, code) is not None
+        and obstacle_of(thought, code) is None
         for code in among
     )

@@ -96,11 +96,15 @@ def gradients_vanish(case: Case) -> Broken | None:
     **Known problems.** Without `--backward` only theory of infinite width is judged. The gradient
     is that of the activations; that of a weight also depends on the activation before it. One dead
     network makes the measured gradient exactly 0. That counts only where theory has no value, or if
-    more networks are dead than `--dead-max` (default 0.5) allows.
+    more networks are dead than `--dead-max` (default 0.5) allows. Gradients of 0 within a branch
+    that is exactly 0 at first, by its scale or its last weights, are meant so and do not count.
 
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """
     logs = logarithms(case)
+    # Branches that are exactly 0 at first are meant so: see SN402.
+    begins_as_0 = np.isneginf(case.gradients) & case.aside[: len(logs)]
+    logs = np.where(begins_as_0, math.nan, logs)
     return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
 
 

@@ -119,8 +119,12 @@ class Case(ABC):
 
     @property
     def erased(self) -> BoolArray:
-        """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
-        weights are 0, and no number is too small."""
+        """The layers, (limit + 1,), that are exactly 0 in all networks, as their weights are."""
+        return np.zeros(self.limit + 1, dtype=bool)
+
+    @property
+    def aside(self) -> BoolArray:
+        """The layers, (limit + 1,), of the branches of sums: what they lose, the sum still has."""
         return np.zeros(self.limit + 1, dtype=bool)
 
     @property
@@ -134,14 +138,12 @@ class Case(ABC):
         return np.zeros(self.limit + 1)
 
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
-        """Return E[z²] of the pre-activations of every layer from E[x²] of those before, both
-        (limit + 1,), NaN where it is not known."""
+        """Return E[z²] of pre-activations from E[x²], both (limit + 1,), NaN where not known."""
         return np.full_like(second_moment, math.nan)
 
     @property
     def target(self) -> tuple[float, float] | None:
-        """The mean and variance that the signal should have, None where there is no such target:
-        only one that is asked for."""
+        """The mean and variance that the signal should have: only those that are asked for."""
         return self.bounds.asked
 
     @property
@@ -151,8 +153,7 @@ class Case(ABC):
 
     @property
     def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
-        """The layers with SELU: their number, None for all of them, the sum of the squared weights
-        of a unit, and their initialiser."""
+        """Of layers with SELU: number (None for all), sum of squared weights, initialiser."""
         return ()
 
     @property
@@ -162,8 +163,7 @@ class Case(ABC):
 
     @property
     def repeated(self) -> tuple[int, int]:
-        """The number of layers before those that are repeated on and on in `outlook`, and the last
-        one that they have to reach."""
+        """How many layers come before those repeated on and on in `outlook`, and the last one."""
         return 0, self.limit
 
     @property

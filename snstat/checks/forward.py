@@ -21,7 +21,8 @@ def vanishes(case: Case) -> Broken | None:
     **What it does.** It finds the first layer of the stack, or before `--depth-limit`, where the
     second moment of the activations is below `--second-moment-min` times the smaller of 1 and the
     second moment of the input. Tokens have none; that of the layer that embeds them takes its
-    place.
+    place. The branches of residuals and of other sums are left out: what they lose, the sum still
+    has, and SN402 finds branches that add next to nothing.
 
     **Why it matters.** The rest of the signal is lost in biases and rounding. The last layers then
     train on a constant.
@@ -68,12 +69,9 @@ def vanishes(case: Case) -> Broken | None:
     low, _ = case.bounds.second_moment_range(_start(case))
     if case.inputs.silent and case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
-    found = _outside(case, second, second < low, low, "signal vanishes", "below")
-    if (
-        found is None
-        or not dying(case)
-        or (~case.erased & (case.predicted("second_moment") < low)).any()
-    ):
+    found = _outside(case, second, (second < low) & ~case.aside, low, "signal vanishes", "below")
+    small = (case.predicted("second_moment") < low) & ~case.erased & ~case.aside
+    if found is None or not dying(case) or small.any():
         return found
     # The mean over networks of which most are dead is small, though the signal of others is not.
     return replace(found, verdict="collapsed")

@@ -174,8 +174,14 @@ class NetworkCase(Case):
 
     @property
     def silent(self) -> FloatArray:
-        """See Case. Where it is not 1, it is not known, and dead units that were seen tell it."""
-        return self.erased.astype(float)
+        """See Case. Where it is not 1, it is not known, and dead units that were seen tell it.
+        What a connection passes by may be 0, as branches are that begin so."""
+        return (self.erased & ~self.theory.bypassed).astype(float)
+
+    @property
+    def aside(self) -> BoolArray:
+        """See Case."""
+        return self.theory.aside
 
     @property
     def resting(self) -> FloatArray:
@@ -231,11 +237,6 @@ class NetworkCase(Case):
         return self.theory.drops
 
     @property
-    def norms_batches(self) -> bool:
-        """Whether batch norm divides by the spread of the batch."""
-        return self.theory.norms_batches
-
-    @property
     def masked_cosine(self) -> FloatArray:
         """See Case."""
         return self.theory.masked_cosine
@@ -246,7 +247,7 @@ class NetworkCase(Case):
         yield from self._without_theory()
         # On a grid, entries are many.
         few = self.batch <= UNSETTLED and not self.network.input.grid
-        if self.train and few and self.norms_batches:
+        if self.train and few and self.theory.norms_batches:
             what = "averages of squared gradients over networks do not settle"
             if self.batch <= ENDLESS:
                 what = "the mean squared gradient is infinite, or set by epsilon"

@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import cycle
 
 import numpy as np
 
 from snstat.experiment.network_theory import predicted_statistics
+from snstat.layers.add import Add
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
+from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
 from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments
@@ -22,6 +25,8 @@ from snstat.theory.walk import Walk, walk
 
 # Kinds that draw masks, those for channels among them.
 DROPPING = (Dropout, AlphaDropout)
+# Kinds that add what they read.
+SUMS = (Sum, Add)
 
 
 class NetworkKnown:
@@ -73,17 +78,40 @@ class NetworkKnown:
             cosine: FloatArray = 1.0 - found.gap / found.second_moment
         return cosine
 
-    @cached_property
+    @property
     def bypassed(self) -> BoolArray:
         """The layers that a connection from before them to after them passes by, such as those
         within residuals."""
-        changes = np.zeros(self.network.depth + 2, dtype=np.int64)
-        for row in sourced(self.network.block):
-            for source in row.sources:
-                changes[source + 1] += 1
-                changes[row.number] -= 1
-        found: BoolArray = np.cumsum(changes[:-1]) > 0
+        return self._ways[0]
+
+    @cached_property
+    def aside(self) -> BoolArray:
+        """The layers of the branches of sums, such as residuals: those that a connection to a sum
+        passes by, and those of all ways that meet in one."""
+        bypassed, beside_sums, sums = self._ways
+        # The first layer from each on that is on all ways.
+        ends = np.where(bypassed, len(sums), np.arange(len(sums)))
+        meeting = np.minimum.accumulate(ends[::-1])[::-1]
+        found: BoolArray = beside_sums | (bypassed & sums[meeting])
         return found
+
+    @cached_property
+    def _ways(self) -> tuple[BoolArray, BoolArray, BoolArray]:
+        """Which layers any connection passes by, which one to a sum, and which are sums. What has a
+        factor of 0 in a sum is no connection."""
+        sums = np.zeros(self.network.depth + 1, dtype=bool)
+        changes = np.zeros((2, self.network.depth + 2), dtype=np.int64)
+        for row in sourced(self.network.block):
+            layer = row.layer
+            sums[row.number] = isinstance(layer, SUMS)
+            factors = (layer.skip, layer.scale) if isinstance(layer, Sum) else (1.0,)
+            for source, factor in zip(row.sources, cycle(factors)):
+                if factor:
+                    kinds = slice(1 + sums[row.number])
+                    changes[kinds, source + 1] += 1
+                    changes[kinds, row.number] -= 1
+        passed = np.cumsum(changes[:, :-1], axis=1) > 0
+        return passed[0], passed[1], sums
 
     @cached_property
     def several(self) -> BoolArray:

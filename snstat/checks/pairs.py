@@ -48,7 +48,8 @@ def collapses(case: Case) -> Broken | None:
 
     **What it does.** It finds the first layer at which different inputs have become alike: their
     cosine, averaged over pairs of samples, reaches `--cosine-max`. If the inputs are alike from the
-    start, the rule judges how much of their difference, 1 − cosine, remains.
+    start, the rule judges how much of their difference, 1 − cosine, remains. The branches of
+    residuals and of other sums are left out: the sum keeps what inputs differ by.
 
     **Why it matters.** The last layers see the same vector for every input. Pooled mean and
     variance do not show this: in a ReLU stack with He's initialisation the second moment is the
@@ -100,7 +101,7 @@ def become_alike(case: Case, name: str, what: str, most: float, first: int) -> B
     cosine = case.known(name)
     start = float(cosine[first])
     bound = 1.0 - (1.0 - most) * (1.0 - max(start, 0.0))
-    bad = np.flatnonzero(cosine[first + 1 :] >= bound)
+    bad = np.flatnonzero((cosine >= bound)[first + 1 :] & ~case.aside[first + 1 :])
     if not bad.size:
         return None
     layer = int(bad[0]) + first + 1
