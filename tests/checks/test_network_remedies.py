@@ -296,8 +296,9 @@ def test_fewer_repetitions_of_a_block_need_no_limit_where_it_held(monkeypatch):
     """Two layers have no limit, but a block that held goes on to hold. For one whose limit is
     wrong, "norm" above, fewer repetitions are no remedy."""
     monkeypatch.setattr(network_remedies, "layer_changes", lambda _: ())
-    block = repeated(9, dense(activation="relu"))
+    block = repeated(9, dense(activation="tanh", bias_std=0.3))
     found = network_case(NORM, block, bounds={"cosine_max": 0.5})
+    assert found.outlook.kind == "converges"
     (broken,) = judge(found, set(CODES))[1]
     assert re.fullmatch(r'set "times" of block 1 to [123] \(now 9\)', broken.remedy)
     assert lost(found, found.changed(followed(found.network, broken.remedy)))
