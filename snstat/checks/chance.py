@@ -154,6 +154,8 @@ def _no_spread(case: Case) -> Obstacle | None:
     _, least = case.spread_between_trials
     if not (np.isnan(case.fluctuation) & np.isnan(least))[1:].all():
         return None
+    if case.fluctuation[0] > case.bounds.fluctuation_max:  # few inputs differ by themselves
+        return None
     plain = case.of_files is not None
     return Obstacle("neither theory nor trials tell how much networks differ", plain=plain)
 

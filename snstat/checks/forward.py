@@ -22,7 +22,7 @@ def vanishes(case: Case) -> Broken | None:
     second moment of the activations is below `--second-moment-min` times the smaller of 1 and the
     second moment of the input. Tokens have none; that of the layer that embeds them takes its
     place. The branches of residuals and of other sums are left out: what they lose, the sum still
-    has, and SN402 finds branches that add next to nothing.
+    has, and SN402 finds residuals whose branches add next to nothing.
 
     **Why it matters.** The rest of the signal is lost in biases and rounding. The last layers then
     train on a constant.

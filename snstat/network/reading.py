@@ -228,7 +228,7 @@ class _Reader:
             if error.remedy:
                 raise
             remedy = f"it is the result of {quoted(given)}"
-            if plain == given:
+            if plain is given or plain == given:  # NaN is not equal to itself
                 remedy = self._marked(key, given, kind)
             raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
 

@@ -300,6 +300,7 @@ def test_what_must_be_given_is_asked_for(name):
         (DENSE | {"width": "2*n"}, "layers.1.dense", 'begins with =: write "=2*n"'),
         (DENSE | {"width": "2/3"}, "layers.1.dense", "a whole number of at most 64 bits\n"),
         (DENSE | {"bias_std": "two"}, "layers.1.dense", "is 'two', but must be a finite number\n"),
+        (DENSE | {"bias_std": math.nan}, "layers.1.dense", "is nan, but must be a finite number\n"),
         (MANY | {"layers": [MANY]}, "layers.1.block", "layers is 1000000000000000000, but must be"),
         ({"kind": "block", "layers": []}, "layers.1.block.layers", "[] is no list of layers"),
         ({"kind": "block", "layers": {}}, "layers.1.block.layers", "{} is no list of layers"),
