@@ -87,14 +87,15 @@ def script_of(block: Block) -> str | None:
     if block.language in {"sh", "bash"}:
         return block.text
     if block.language == "console":
-        commands = [
-            f"{command} || [ $? -eq 1 ]" if VERDICT.fullmatch(command) else command
-            for command in COMMAND.findall(block.text)
-        ]
-        return f"\necho '{MARK}'\n".join(commands)
+        return f"\necho '{MARK}'\n".join(map(shell_of, COMMAND.findall(block.text)))
     if block.language == "python":
         return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
     return None
+
+
+def shell_of(command: str) -> str:
+    """Return the script of a command in a console block; a verdict is no failure."""
+    return f"{command} || [ $? -eq 1 ]" if VERDICT.fullmatch(command) else command
 
 
 def columns(page: Path) -> int:

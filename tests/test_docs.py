@@ -14,12 +14,28 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import snstat.cli
 from snstat.activation import ACTIVATIONS
 from snstat.cli import group
-from tests.docs_blocks import Block, blocks, columns, rewritten, run_script, script_of, shown, words
+from tests.docs_blocks import (
+    COMMAND,
+    MARK,
+    VERDICT,
+    Block,
+    blocks,
+    columns,
+    rewritten,
+    run_script,
+    script_of,
+    shell_of,
+    shown,
+    words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Called = Callable[[str, int], subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.docs
 
@@ -64,20 +80,75 @@ def commands() -> dict[str, click.Command]:
 PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
+# A command of snstat without words that a shell expands or acts on.
+PLAIN = re.compile(r"snstat [^|&;<>$`(){}\[\]*?~#!\n]*")
+
+
+@pytest.fixture
+def called(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Called:
+    """Return what runs a plain command in this process, which has imported everything already, as
+    `run_script` does in a shell."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(command: str, width: int) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setenv("COLUMNS", str(width))
+        code = snstat.cli.run(shlex.split(command)[1:])
+        return subprocess.CompletedProcess(command, code, *capsys.readouterr())
+
+    return call
+
+
+def parts_of(block: Block) -> list[str]:
+    """Return what may be run one by one, in the order of the block: plain commands, and scripts."""
+    text = block.text
+    if block.language == "console":
+        return [command.replace("\\\n", " ") for command in COMMAND.findall(text)]
+    parts: list[str] = []
+    for line in re.findall(r"(?:.*\\\n)*.*\n", text) if block.language == "sh" else [text]:
+        command = re.sub(r"\s+#.*|\n$", "", line.replace("\\\n", " "))
+        if PLAIN.fullmatch(command):
+            parts.append(command)
+        elif parts and not PLAIN.fullmatch(parts[-1]):
+            parts[-1] += line
+        else:
+            parts.append(line)
+    return parts
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path) -> None:
+def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path, called: Called) -> None:
+    """The README is run by a shell, as its readers do; so are commands of others than snstat."""
+    width = columns(page)
     found = [
         (block, script)
         for block in blocks(page.read_text("utf-8"))
         if not block.skipped and (script := script_of(block)) is not None
     ]
     assert page != README or any("snstat propagate" in script for _, script in found)
+    run_script("", tmp_path)  # what commands of the pages find in their folder
     for block, script in found:
-        result = run_script(script, tmp_path, columns(page))
-        assert result.returncode == 0, f"{block.text}\n{result.stdout}\n{result.stderr}"
-        assert "Traceback" not in result.stderr
-        if block.language == "console":
-            assert words(shown(block, result.stdout)) == words(block.text)
+        console = block.language == "console"
+        parts = [] if page == README else parts_of(block)
+        if not any(map(PLAIN.fullmatch, parts)):
+            results = [run_script(script, tmp_path, width)]
+        else:
+            results = [
+                called(part, width)
+                if PLAIN.fullmatch(part)
+                else run_script(shell_of(part) if console else part, tmp_path, width)
+                for part in parts
+            ]
+            for part, result in zip(parts, results, strict=True):
+                if console and result.returncode == 1 and VERDICT.fullmatch(part):
+                    result.returncode = 0
+        for result in results:
+            assert result.returncode == 0, f"{block.text}\n{result.stdout}\n{result.stderr}"
+            assert "Traceback" not in result.stderr
+        if console:
+            output = f"{MARK}\n".join(result.stdout for result in results)
+            assert words(shown(block, output)) == words(block.text)
 
 
 def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
