@@ -93,13 +93,17 @@ def test_a_full_disk_leaves_no_partial_file(capsysbinary, monkeypatch, tmp_path,
 
 
 def test_a_full_disk_loses_the_cache_but_not_the_result(tmp_path):
-    """Kernels are compiled and run, although they cannot be cached."""
-    environment = os.environ | NO_BYTECODE | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    arguments = ("propagate", "-d", "1", "-w", "2", "-b", "2", "-t", "1", "-f", "csv")
+    """Kernels are compiled and run, although they cannot be cached. Those of a network are the
+    fewest."""
+    cache, network = tmp_path / "cache", tmp_path / "network.toml"
+    network.write_text('input = { channels = 2 }\nlayers = [{ kind = "scale" }]\n')
+    environment = os.environ | NO_BYTECODE | {"NUMBA_CACHE_DIR": str(cache)}
+    arguments = ("propagate", str(network), "-b", "2", "-t", "1", "-f", "csv")
     code, out, err = finish(*arguments, prepare=limit_files(100), env=environment)
     assert (code, err) == (0, "")
     assert out.count(b"\n") == 3
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list(cache.rglob("*")) != []
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.skipif(
