@@ -15,6 +15,7 @@ from snstat.checks.renewed import renewed
 from snstat.checks.request import Request
 from snstat.checks.rules import CODES, RULES
 from snstat.files.saved import load_named, runs_to_json
+from snstat.theory import known
 
 pytestmark = pytest.mark.skipif(
     bool(config.DISABLE_JIT), reason="runs of compiled kernels are judged in the same way"
@@ -54,12 +55,25 @@ def with_theory(name):
     return renewed(Request.build({}, saved=simulated(name)).case(simulated(name)))[0].run
 
 
+predicted = cache(known.predict)
+WIDTHS = known.finite_width
+
+
+@cache
+def corrected(stack, batch, inputs, **backward):
+    return WIDTHS(stack, batch, inputs, predicted(stack, batch, inputs), **backward)
+
+
 @pytest.fixture(autouse=True)
 def only_rules(monkeypatch):
     """Skip what takes most of the time and does not affect which rules break: the search for
     remedies, and theory computed again for each selection."""
     monkeypatch.setattr("snstat.checks.stack_remedies.stack_remedy", lambda *_: "")
     monkeypatch.setattr("snstat.checks.request.renewed", lambda case: (case, []))
+    monkeypatch.setattr(known, "predict", predicted)
+    monkeypatch.setattr(
+        known, "finite_width", lambda *args, **backward: corrected(*args[:3], **backward)
+    )
 
 
 @pytest.fixture(scope="module")
