@@ -289,7 +289,7 @@ def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
     with program("propagate", "--depth", "1", *arguments) as compiled:
         compiled.communicate(timeout=240)
     # On a busy machine it may take long until the first layer starts.
-    for patience in (6, 20, 60):
+    for patience in (2, 6, 20, 60):
         with program("propagate", "--depth", "1000000", *arguments) as process:
             time.sleep(patience)
             process.send_signal(signal.SIGINT)

@@ -169,7 +169,9 @@ def test_the_hook_runs_the_checks_of_a_project(installed: Path, tmp_path: Path) 
     (hook,) = yaml.safe_load((CHECKOUT / ".pre-commit-hooks.yaml").read_text("utf-8"))
     assert hook["language"] == "python"
     (tmp_path / "snstat.toml").write_text(
-        "[check.small]\nactivation = 'selu'\ndepth = 4\nwidth = 32\n", "utf-8"
+        # The kernels that propagate above has compiled.
+        "[check.small]\nactivation = 'selu'\ndepth = 4\nwidth = 32\nbatch = 8\ntrials = 2\n",
+        "utf-8",
     )
     program, *arguments = hook["entry"].split()
     assert "passed small" in run(installed / program, *arguments, cwd=tmp_path)
