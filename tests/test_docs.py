@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,18 +190,12 @@ def test_every_option_has_a_help_text(commands: dict[str, click.Command]) -> Non
     assert [name for name, command in commands.items() if not command.help] == []
 
 
-def test_short_help_names_options_of_the_full_help(commands: dict[str, click.Command]) -> None:
+def test_short_help_names_options_of_the_full_help(
+    commands: dict[str, click.Command], called: Called
+) -> None:
     for name, command in commands.items():
-        words = shlex.split(name)
         long, short = (
-            subprocess.run(
-                [sys.executable, "-m", "snstat", *words, flag],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=60,
-            ).stdout
-            for flag in ("--help", "-h")
+            called(f"snstat {name} {flag}", width=80).stdout for flag in ("--help", "-h")
         )
         assert len(short) < len(long) or not name
         for text in (long, short):
