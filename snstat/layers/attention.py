@@ -60,9 +60,9 @@ class Attention(WeightOptions, Layer):
     Theory is null for other tokens, such as those behind a border of zeros, and where the variance
     of scores exceeds 16. It is null too where norms of tokens are random at any width, with a
     relative variance of squares above 1/16: heads are few then, and read few tokens, or drop many.
-    So it is for drawn tokens, two of which are equal with the probability e, where (T − 1) e (1 −
-    exp(−variance of scores)) is above 0.02: equal tokens have equal scores, which T tokens with
-    products of their mean do not show.
+    And it is null for drawn tokens, two of which are equal with the probability e, where (T − 1) e
+    (1 − exp(−variance of scores)) is above 0.02: of T tokens, equal ones have equal scores, and a
+    mean of E[xx'] does not tell.
     Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 

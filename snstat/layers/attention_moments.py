@@ -14,9 +14,9 @@ Of one network, a head and a token, the units that are read have the mean square
 with the masks of dropout in A, which varies with what is read. Over all heads it has to be a number
 nearly, as norms and activations that follow take it as one.
 
-Equal tokens have equal scores, and more in common than E[vv'] = p says on average. Where two tokens
-are equal with the probability e, that adds up to (T − 1) e (1 − exp(−variance of scores)) of what
-one of T tokens reads.
+Equal tokens have equal scores, which E[vv'] = p, the mean over all pairs of tokens, does not tell.
+Where two tokens are equal with the probability e, that adds at most the part (T − 1) e
+(1 − exp(−variance of scores)) to the mean square of what is read of T tokens.
 """
 
 from __future__ import annotations
