@@ -88,6 +88,8 @@ def traced_run(
         summary = replace(summary, theory_ends=beside.ends)
     trials, layers, _ = values.shape
     had: BoolArray = np.isfinite(values).any(axis=2)  # type: ignore[assignment]  # an array
+    if traced.log_gradient is not None:  # masks have gradients, and no statistics
+        had |= np.isfinite(traced.log_gradient)
     had[:, 0] = True  # all trials had the input, of tokens too, which have no statistics
     unknown = np.full(layers, math.nan)
 

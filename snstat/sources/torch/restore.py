@@ -75,21 +75,20 @@ class _Module:
         self._values = [
             (value, value.detach().clone()) for value in values if isinstance(value, torch.Tensor)
         ]
-        self._containers: list[tuple[Any, Any]] = []
+        self._containers: dict[int, tuple[Any, Any]] = {}
         self.hidden: list[torch.nn.Module] = []
-        for name in own.keys() - _COMMON:
-            self._keep(own[name])
+        self._keep([own[name] for name in own.keys() - _COMMON])
 
-    def _keep(self, value: Any) -> None:
-        """Keep a copy of a list, dict, set or deque, and of those within it: logs and caches, which
-        may hold tensors of a trace, and with them its whole graph. Note hidden modules."""
-        if isinstance(value, torch.nn.Module):
-            self.hidden.append(value)
-        if type(value) not in _CONTAINERS or any(value is own for own, _ in self._containers):
-            return
-        self._containers.append((value, value.copy()))
-        for part in value.values() if isinstance(value, dict) else value:
-            self._keep(part)
+    def _keep(self, waiting: list[Any]) -> None:
+        """Keep copies of lists, dicts, sets and deques, and of those within them: logs and caches,
+        which may hold tensors of a trace, and with them its whole graph. Note hidden modules."""
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, torch.nn.Module):
+                self.hidden.append(value)
+            elif type(value) in _CONTAINERS and id(value) not in self._containers:
+                self._containers[id(value)] = value, value.copy()
+                waiting += value.values() if isinstance(value, dict) else value
 
     def put_back(self) -> None:
         own = self._module.__dict__
@@ -101,7 +100,7 @@ class _Module:
             if (table or entries) and not _same(table.items(), entries.items()):
                 table.clear()
                 table.update(entries)
-        for container, content in self._containers:
+        for container, content in self._containers.values():
             _fill(container, content)
         for tensor, value in self._values:
             if not _alike(tensor, value):

@@ -305,6 +305,7 @@ def test_a_module_that_masks_is_no_fault():
     (left,) = rows.summary.skipped
     assert (left.path, left.call, left.reason) == ("mask", 1, "holds −∞, as masks do")
     assert np.isnan(rows["mask"]["second_moment"]).all()
+    assert snstat.trace(Attends, "Bx6x8")["mask"].gradient.estimate > 0
     assert snstat.check(Attends, inputs="Bx6x8").verdict == "stable"
     with snstat.tracing(Attends()) as t:
         t._watched._model(torch.randn(4, 6, 8))
