@@ -102,14 +102,15 @@ class NetworkKnown:
         sums = np.zeros(self.network.depth + 1, dtype=bool)
         changes = np.zeros((2, self.network.depth + 2), dtype=np.int64)
         for row in sourced(self.network.block):
-            layer = row.layer
-            sums[row.number] = isinstance(layer, SUMS)
+            layer, number = row.layer, row.number
+            is_sum = isinstance(layer, SUMS)
+            if is_sum:
+                sums[number] = True
             factors = (layer.skip, layer.scale) if isinstance(layer, Sum) else (1.0,)
             for source, factor in zip(row.sources, cycle(factors)):
-                if factor:
-                    kinds = slice(1 + sums[row.number])
-                    changes[kinds, source + 1] += 1
-                    changes[kinds, row.number] -= 1
+                if factor and source + 1 < number:
+                    changes[: 1 + is_sum, source + 1] += 1
+                    changes[: 1 + is_sum, number] -= 1
         passed = np.cumsum(changes[:, :-1], axis=1) > 0
         return passed[0], passed[1], sums
 
