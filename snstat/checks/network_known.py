@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import cycle
 
 import numpy as np
 
@@ -97,18 +96,16 @@ class NetworkKnown:
 
     @cached_property
     def _ways(self) -> tuple[BoolArray, BoolArray, BoolArray]:
-        """Which layers any connection passes by, which one to a sum, and which are sums. What has a
-        factor of 0 in a sum is no connection."""
+        """Which layers any connection passes by, which one to a sum, and which are sums. Factors do
+        not count: a sum whose shortcut has a factor of 0 loses itself what its branch does."""
         sums = np.zeros(self.network.depth + 1, dtype=bool)
         changes = np.zeros((2, self.network.depth + 2), dtype=np.int64)
         for row in sourced(self.network.block):
-            layer, number = row.layer, row.number
-            is_sum = isinstance(layer, SUMS)
+            number, is_sum = row.number, isinstance(row.layer, SUMS)
             if is_sum:
                 sums[number] = True
-            factors = (layer.skip, layer.scale) if isinstance(layer, Sum) else (1.0,)
-            for source, factor in zip(row.sources, cycle(factors)):
-                if factor and source + 1 < number:
+            for source in row.sources:
+                if source + 1 < number:
                     changes[: 1 + is_sum, source + 1] += 1
                     changes[: 1 + is_sum, number] -= 1
         passed = np.cumsum(changes[:, :-1], axis=1) > 0
