@@ -69,9 +69,9 @@ class ModuleCase(Case):
         return np.array([*sizes], dtype=np.float64)
 
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
-        """See Case. Where a row before has values, those of a unit are at least their square, if
-        its weights are not smaller than they are: a 0 after it is that of a dead unit, of weights
-        that are 0, or of a mask, and was not too small a number."""
+        """See Case. The square of the last second moment above 0 in the rows before, judged or not.
+        Where that is a number, products of values with weights of their size are none that are too
+        small: a 0 is that of dead units, of weights that are 0, or of a mask."""
         if self.run is None or "second_moment" not in self.run.statistics:
             return self.unknown
         values = self.run.statistics["second_moment"].estimate

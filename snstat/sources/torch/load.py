@@ -28,8 +28,8 @@ def load_weights(
     digest of what was put there, which does not depend on the format of the file, and notes.
 
     All names may have one prefix more, if only one fits. Parameters that share a tensor need one of
-    their names. Tensors of whole numbers, such as
-    counters, stay as they are. Raises InputFileError for names or shapes that differ.
+    their names. Tensors of whole numbers, such as counters, stay as they are. Raises InputFileError
+    for names or shapes that differ.
     """
     tensors = {tensor.name: tensor for tensor in open_weights(path, max_bytes)}
     state = {
