@@ -13,7 +13,6 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, rule
 from snstat.results import BoolArray, FloatArray
-from snstat.results.module import NOT_FINITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,7 @@ def _nonfinite_gradients(case: Case) -> list[Broken]:
     """Gradients of a module that are infinite or NaN, from the last such row on the way back."""
     if case.run is None or case.run.module is None:
         return []
-    rows = enumerate(case.run.module.rows, 1)
-    found = [layer for layer, row in rows if row.gradient_missing == NOT_FINITE]
+    found = case.run.module.wild_gradients
     if not found:
         return []
     dtype = case.run.simulation.dtype

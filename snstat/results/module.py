@@ -198,6 +198,12 @@ class ModuleSummary(Record):
         """The number of calls of functions that have rows."""
         return len({(row.path, row.call) for row in self.rows if row.is_function})
 
+    @property
+    def wild_gradients(self) -> tuple[int, ...]:
+        """The layers whose gradients came back infinite or NaN."""
+        rows = enumerate(self.rows, 1)
+        return tuple(n for n, row in rows if row.gradient_missing == NOT_FINITE)
+
     @cached_property
     def distinct(self) -> tuple[int, ...]:
         """The layers, from 0 on, without the rows that have the tensor of another row."""
