@@ -1,5 +1,5 @@
-"""The statistics of tensors agree with plain loops, whatever their axes mean, however they lie in
-memory.
+"""The statistics of tensors agree with their definitions, whatever their axes mean, however they
+lie in memory.
 
 Sums are float64. An anchor that is the mean of k of n values is at worst √n standard deviations/k
 from the mean, so that a sum of m values has a relative error of a few √m·(1 + n/k²)·1.1e-16: below
