@@ -245,7 +245,7 @@ def test_the_backward_pass_does_not_depend_on_how_much_is_kept(init, monkeypatch
     """Gram matrices are kept in the forward pass or recomputed by segments, with one thread or
     three."""
     monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
-    width = 24 if config.DISABLE_JIT else 1500
+    width = 40 if config.DISABLE_JIT else 1500
     stack = Stack.build("selu", 7, width, init=init, bias_std=0.1, input_width=width - 7)
     inputs = DrawnInputs("normal", width - 7, 16, 0.1, 1.0)
     options = {"trials": 1, "seed": 3, "dtype": "float32", "sampler": "matrix-free"}
