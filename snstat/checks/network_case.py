@@ -302,16 +302,16 @@ class NetworkCase(Case):
 
     @property
     def target(self) -> tuple[float, float] | None:
-        """See Case. A uniform stack, as remedies of its file are tried, has its activation's."""
-        stack = self.network.uniform()
+        """See Case. A uniform stack has its activation's while remedies are tried, not as a run."""
+        stack = self.network.uniform() if self.run is None else None
         return self.bounds.asked if stack is None else self.bounds.target(stack.activation)
 
     @property
     def target_layer(self) -> int:
         """See Case."""
         stack = self.network.uniform()
-        reads_out = stack is not None and stack.read_out is not None
-        return self.bounds.layer_of_target(self.depth, reads_out=reads_out)
+        read_out = None if stack is None else stack.read_out
+        return self.bounds.layer_of_target(self.depth, reads_out=read_out is not None)
 
     @property
     def selu_weights(self) -> Iterator[tuple[int | None, float, str]]:
