@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.general.grid import columns
-from snstat.engine.general.taps import taps_of
+from snstat.engine.general.taps import taps_of, turned_taps
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import patches
 from snstat.engine.kernels.patches import Scratch
@@ -38,25 +38,32 @@ def convolution(
     layer, taps = shop.layer(weights), taps_of(window)
     before, (channels, batch) = values.shape, values.shape[:2]
     z = np.empty((groups * weights.fan_out, batch * window.positions), shop.dtype)
-    patches.convolve(
-        columns(values), z, layer, draw, taps, shop.stop, _scratch(shop, weights, window, batch)
-    )
+    sizes = weights.fan_in * window.positions, weights.fan_out * window.positions
+    room = _scratch(shop, weights, batch, *sizes)
+    patches.convolve(columns(values), z, layer, draw, taps, shop.stop, room)
 
     def pull(slope: Values) -> tuple[Values, ...]:  # keeps neither x nor z
         out = np.empty((channels, batch * window.size), shop.dtype)
-        room = _scratch(shop, weights, window, batch)
-        patches.convolve_back(columns(slope), out, layer, draw, taps, shop.stop, room)
+        arrays = columns(slope), out, layer, draw
+        if window.positions == window.size:
+            given = sizes[1] * window.taps, sizes[0] // window.taps
+            room = _scratch(shop, weights, batch, *given)
+            patches.convolve_turned(*arrays, turned_taps(window), shop.stop, room)
+        else:
+            room = _scratch(shop, weights, batch, *sizes)
+            patches.convolve_back(*arrays, taps, shop.stop, room)
         return (out.reshape(before),)
 
     return Pass(z.reshape(len(z), batch, *window.grid), pull)
 
 
-def _scratch(shop: Workshop, weights: Weights, window: Window, batch: int) -> Scratch:
-    """Return room for one group."""
-    one = weights.fan_in * window.positions
-    samples = min(max(PATCH_VALUES // one, 1), batch)
+def _scratch(shop: Workshop, weights: Weights, batch: int, taken: int, made: int) -> Scratch:
+    """Return room for one group, of which the patches of a sample are so many values `taken`, and
+    their product is so many `made`."""
+    samples = min(max(PATCH_VALUES // taken, 1), batch)
     return Scratch(
         shop.scratch("tile", weights.fan_in * weights.fan_out),
-        shop.scratch("patches", samples * one),
-        shop.scratch("product", samples * weights.fan_out * window.positions),
+        shop.scratch("turned", weights.fan_in * weights.fan_out),
+        shop.scratch("patches", samples * taken),
+        shop.scratch("product", samples * made),
     )

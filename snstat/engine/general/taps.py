@@ -8,14 +8,29 @@ import numpy as np
 
 from snstat.engine.kernels.patches import Taps
 from snstat.layers.window import Window
-from snstat.layers.window_axis import NOWHERE
+from snstat.layers.window_axis import NOWHERE, Index
 
 
 @lru_cache(maxsize=256)
 def taps_of(window: Window) -> Taps:
     """Return what the taps of a window take, as kernels read it."""
-    sources, places = window.sources, np.arange(window.positions)
-    shifted = window.positions == window.size
+    return _taps(window.sources, window.size)
+
+
+@lru_cache(maxsize=256)
+def turned_taps(window: Window) -> Taps:
+    """Return from which position after the window each position before it gets a gradient, tap by
+    tap: none gets two by one tap."""
+    found = np.full((len(window.sources), window.size), NOWHERE)
+    for own, sources in zip(found, window.sources, strict=True):
+        there = np.flatnonzero(sources != NOWHERE)
+        own[sources[there]] = there
+    return _taps(found, window.positions)
+
+
+def _taps(sources: Index, size: int) -> Taps:
+    places = np.arange(sources.shape[1])
+    shifted = len(places) == size
     shifts, edges, ends = np.zeros(len(sources), np.int64), list[np.ndarray](), [0]
     for tap, own in enumerate(sources):
         apart = own[own != NOWHERE] - places[own != NOWHERE]
@@ -26,4 +41,4 @@ def taps_of(window: Window) -> Taps:
         inside = shifted & (own == moved) & (own != NOWHERE)
         edges.append(places[~inside])
         ends.append(ends[-1] + len(edges[-1]))
-    return Taps(window.size, sources, shifted, shifts, np.concatenate(edges), np.array(ends))
+    return Taps(size, sources, shifted, shifts, np.concatenate(edges), np.array(ends))

@@ -33,10 +33,11 @@ class Taps(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for the `weights` of a group (units · taps · channels,), for the `patches` of some
-    samples (values,), and for their `product` (values,)."""
+    """Room for the `weights` of a group (units · taps · channels,), for the same `turned`, for the
+    `patches` of some samples (values,), and for their `product` (values,)."""
 
     weights: Any
+    turned: Any
     patches: Any
     product: Any
 
@@ -99,6 +100,39 @@ def of_group(draw, group):
     return Draw(draw.key, draw.trial + (group << AGAIN_SHIFT), draw.layer)
 
 
+@inner
+def multiply(own, out, weights, biases, taps, scratch):
+    """Write `weights` (rows, taps · channels) times the patches of `own` (channels, samples ·
+    before), plus `biases` (1, rows) if there are any, to `out` (rows, samples · after)."""
+    rows, size_of_patch = weights.shape
+    after = taps.sources.shape[1]
+    batch = own.shape[1] // taps.before
+    most = max(scratch.patches.size // (size_of_patch * after), 1)
+    for first in range(0, batch, most):
+        end = min(first + most, batch)
+        size = (end - first) * after
+        patches = scratch.patches[: size_of_patch * size].reshape(size_of_patch, size)
+        product = scratch.product[: rows * size].reshape(rows, size)
+        gather(own[:, first * taps.before : end * taps.before], taps, patches)
+        np.dot(weights, patches, product)
+        for i in range(rows):
+            target, row = out[i, first * after : end * after], product[i]
+            bias = biases[0, i] if biases.size > 0 else out.dtype.type(0.0)
+            for j in range(size):
+                target[j] = row[j] + bias
+
+
+@inner
+def turn(weights, turned):
+    """Write `weights` (units, taps · channels) to `turned` (channels, taps · units)."""
+    units, channels = weights.shape[0], turned.shape[0]
+    for tap in range(weights.shape[1] // channels):
+        for i in range(units):
+            row = weights[i, tap * channels : (tap + 1) * channels]
+            for c in range(channels):
+                turned[c, tap * units + i] = row[c]
+
+
 @jit
 def convolve(x, z, layer, draw, taps, stop, scratch):
     """Write W ∗ x + b of every group to `z` (groups · units, batch · after), with W and b drawn.
@@ -106,36 +140,44 @@ def convolve(x, z, layer, draw, taps, stop, scratch):
     `layer` is the DrawnLayer of a group, whose channels of `x` are next to each other. Values are
     incomplete after a stop.
     """
-    units, fan_in, after = layer.units, layer.fan_in, taps.sources.shape[1]
+    units, fan_in = layer.units, layer.fan_in
     channels = fan_in // taps.sources.shape[0]
     weights = scratch.weights[: units * fan_in].reshape(units, fan_in)
-    batch = x.shape[1] // taps.before
-    most = scratch.patches.size // (fan_in * after)
     for group in range(z.shape[0] // units):
         if stop[0]:
             return
         here = of_group(draw, group)
         draw_rows(weights, 0, layer.weights, WEIGHTS, here)
-        biases = draw_biases(layer, here, z)
         own = x[group * channels : (group + 1) * channels]
-        for first in range(0, batch, most):
-            end = min(first + most, batch)
-            size = (end - first) * after
-            patches = scratch.patches[: fan_in * size].reshape(fan_in, size)
-            product = scratch.product[: units * size].reshape(units, size)
-            gather(own[:, first * taps.before : end * taps.before], taps, patches)
-            np.dot(weights, patches, product)
-            for i in range(units):
-                target, row = z[group * units + i, first * after : end * after], product[i]
-                bias = biases[0, i] if biases.size > 0 else z.dtype.type(0.0)
-                for j in range(size):
-                    target[j] = row[j] + bias
+        target = z[group * units : (group + 1) * units]
+        multiply(own, target, weights, draw_biases(layer, here, z), taps, scratch)
+
+
+@jit
+def convolve_turned(h, out, layer, draw, taps, stop, scratch):
+    """Write the adjoint of `convolve` without biases, of `h` (groups · units, batch · after), to
+    `out` (channels, batch · before), with W drawn again. `taps` say what each position before gives
+    to: gradients are gathered there, which is faster than to put them back."""
+    units, fan_in = layer.units, layer.fan_in
+    channels = fan_in // taps.sources.shape[0]
+    weights = scratch.weights[: units * fan_in].reshape(units, fan_in)
+    turned = scratch.turned[: units * fan_in].reshape(channels, fan_in // channels * units)
+    none = np.empty((1, 0), out.dtype)  # no biases
+    for group in range(h.shape[0] // units):
+        if stop[0]:
+            out[group * channels :] = 0.0
+            return
+        draw_rows(weights, 0, layer.weights, WEIGHTS, of_group(draw, group))
+        turn(weights, turned)
+        own = h[group * units : (group + 1) * units]
+        target = out[group * channels : (group + 1) * channels]
+        multiply(own, target, turned, none, taps, scratch)
 
 
 @jit
 def convolve_back(h, out, layer, draw, taps, stop, scratch):
-    """Write the adjoint of `convolve` without biases, of `h` (groups · units, batch · after), to
-    `out` (channels, batch · before), with W drawn again."""
+    """Do as `convolve_turned`, where positions before and after differ in number. `taps` are those
+    of `convolve`."""
     units, fan_in, after = layer.units, layer.fan_in, taps.sources.shape[1]
     channels = fan_in // taps.sources.shape[0]
     weights = scratch.weights[: units * fan_in].reshape(units, fan_in)
