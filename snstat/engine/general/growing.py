@@ -76,15 +76,17 @@ class Growing:
     def back(self, slope: Values, beyond: Growing) -> Values:
         """Return Eᵀ δ, (inputs, columns), of δ (outputs, columns). What E does to directions that
         it has not acted on is independent of all: `beyond` stands for Eᵀ there."""
-        free = beyond.times(slope)
-        free -= self.basis @ (self.basis.T @ free)
-        free += self.basis @ (self.images @ slope.astype(self._images.dtype))
+        free, known = beyond.times(slope), self.basis
+        free += known @ (self.images @ slope.astype(self._images.dtype) - known.T @ free)
         return free
 
 
 def directions(rest: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Values:
     """Return an orthonormal basis, (inputs, rank), of columns, (inputs, columns), that are what is
     `rest` of columns of these `norms`."""
+    if rest.shape[1] == 1:  # a recurrent layer takes one sample step by step
+        left = np.linalg.norm(rest, axis=0)
+        return rest / left if left > LEAST * norms else np.empty((len(rest), 0))
     scaled = rest / np.where(norms > 0, norms, 1.0)
     squares, vectors = np.linalg.eigh(scaled.T @ scaled)
     new = squares > LEAST**2
