@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
@@ -15,9 +15,12 @@ from torch import nn
 from snstat.results.module import NonFinite
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions
-from snstat.sources.torch.hooks import in_backward
+from snstat.sources.torch.hooks import in_backward, remove
 from snstat.sources.torch.leaves import tensors_of, version_of
 from snstat.sources.torch.modules import kind_of
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 Origin = tuple[str, int, str]
 
@@ -68,12 +71,14 @@ class Watch:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            handles: list[RemovableHandle] = []
+            stack.callback(remove, handles)
             for path, module in self._modules.items():
                 before = partial(self._before, path)
-                stack.enter_context(module.register_forward_pre_hook(before, with_kwargs=True))
-                stack.enter_context(module.register_forward_hook(self._after))
+                handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+                handles.append(module.register_forward_hook(self._after))
                 # Also where the module raises, and its caller goes on.
-                stack.enter_context(module.register_forward_hook(self._over, always_call=True))
+                handles.append(module.register_forward_hook(self._over, always_call=True))
             if self._origins is not None:
                 stack.enter_context(self._origins)
             self._open = stack.pop_all()

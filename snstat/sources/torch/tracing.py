@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -20,13 +20,16 @@ from snstat.sources.calls.axes import Reader, require_matches
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.calls.units import Units
-from snstat.sources.torch.hooks import Hooks, in_backward
+from snstat.sources.torch.hooks import Hooks, in_backward, remove
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
 from snstat.sources.torch.modules import named, selected, uncompiled, unwrapped
 from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.rows import Recorder, input_row
 from snstat.sources.torch.units import decided
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 _TRIAL = 0
 
@@ -58,17 +61,21 @@ class Watched:
         self._watch = Watch(modules, _TRIAL, finite=self._recorder.finite)
         self._all = modules
         self._input: Row | None = None
-        self._open, self._first = ExitStack(), ExitStack()
+        self._open = ExitStack()
+        self._first: list[RemovableHandle] = []
 
     def start(self) -> None:
         """Put the hooks on."""
         self._recorder.begin(_TRIAL)
         with ExitStack() as stack:
             stack.enter_context(uncompiled())
-            stack.enter_context(self._first)
+            stack.callback(remove, self._first)
             for module in self._all.values():
                 entered = module.register_forward_pre_hook(self._enter, with_kwargs=True)
-                (stack if module is self._model else self._first).enter_context(entered)
+                if module is self._model:
+                    stack.enter_context(entered)
+                else:
+                    self._first.append(entered)
             stack.enter_context(self._hooks)
             stack.enter_context(self._watch)
             self._open = stack.pop_all()
@@ -81,7 +88,7 @@ class Watched:
     def _enter(self, module: nn.Module, args: Any, named_args: Any) -> None:
         """See what the module is called with, the first time, and the samples of each call. Where
         parts of it are called instead, the first of them counts."""
-        self._first.close()
+        remove(self._first)
         batch = self._given or _samples([args, named_args])
         if self._recorder.reader is not None:
             if module is self._model and not in_backward():
