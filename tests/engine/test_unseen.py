@@ -60,19 +60,22 @@ def growing(inputs, outputs, columns, seed=0):
     )
 
 
-def test_products_are_those_of_one_matrix():
+@pytest.mark.parametrize("columns", [1, 3])
+def test_products_are_those_of_one_matrix(columns):
     # What a matrix has done is never taken back, and both directions are of one matrix.
-    random = np.random.default_rng(1)
-    matrix, beyond = growing(20, 30, 9), growing(30, 20, 9, seed=2)
-    x = [random.normal(size=(20, 3)) for _ in range(2)]
+    random, most = np.random.default_rng(1), 3 * columns
+    matrix, beyond = growing(20, 30, most), growing(30, 20, most, seed=2)
+    x = [random.normal(size=(20, columns)) for _ in range(2)]
     x.append(x[0] - 2.0 * x[1])
     ahead = [matrix.times(part) for part in x]
     np.testing.assert_allclose(ahead[2], ahead[0] - 2.0 * ahead[1], atol=1e-12)
-    assert matrix.basis.shape == (20, 6)
-    slopes = [random.normal(size=(30, 3)) for _ in range(2)]
+    assert not matrix.times(np.zeros((20, columns))).any()
+    assert matrix.basis.shape == (20, 2 * columns)
+    slopes = [random.normal(size=(30, columns)) for _ in range(2)]
     slopes.append(slopes[0] + slopes[1])
     back = [matrix.back(slope, beyond) for slope in slopes]
     np.testing.assert_allclose(back[2], back[0] + back[1], atol=1e-12)
+    assert beyond.basis.shape == (30, 2 * columns)
     for part, image in zip(x, ahead, strict=True):
         for slope, own in zip(slopes, back, strict=True):
             np.testing.assert_allclose(own.T @ part, slope.T @ image, atol=1e-11)

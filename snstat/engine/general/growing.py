@@ -84,7 +84,7 @@ class Growing:
 def directions(rest: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Values:
     """Return an orthonormal basis, (inputs, rank), of columns, (inputs, columns), that are what is
     `rest` of columns of these `norms`."""
-    if rest.shape[1] == 1:  # a recurrent layer takes one sample step by step
+    if rest.shape[1] == 1:  # as of one sample, step by step: factors would take most of the time
         left = np.linalg.norm(rest, axis=0)
         return rest / left if left > LEAST * norms else np.empty((len(rest), 0))
     scaled = rest / np.where(norms > 0, norms, 1.0)

@@ -216,9 +216,8 @@ def add_pairs(resultant, counted, sums):
 def units_last(flat, layout, most, norms, sums):
     """Add up samples whose columns are units.
 
-    `flat` holds the values, `most` (BLOCK,) of its type receives their largest
-    absolute values, `norms` (samples,) the sums of squares of samples, and `sums` (SUMS,)
-    everything else.
+    `flat` holds the values, `most` (BLOCK,) of its type receives their largest absolute values,
+    `norms` (samples,) the sums of squares of samples, and `sums` (SUMS,) everything else.
     """
     columns, rows, step = layout.columns, layout.rows, layout.row_step
     column_sums = np.empty((3, columns if rows > 1 else 0))

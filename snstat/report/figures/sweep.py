@@ -81,12 +81,12 @@ def draw_sweep(
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         panels = [*grid.ravel()]
         looks, labels = _looks(shown, hues, look), labels_of(choice.hue, hues)
-        titles = labels_of(choice.col, columns)
+        titles, (faint, _) = labels_of(choice.col, columns), shown.kinds_of_theory
         for axes, column, title in zip(panels, columns, titles, strict=False):
             inside = shown.there & shown.equal(choice.col, column)
             for hue, own_look, label in zip(hues, looks, labels, strict=True):
                 found = shown.points(inside & shown.equal(choice.hue, hue))
-                _curve(axes, found, choice.x, own_look, label, faint=shown.kinds_of_theory[0])
+                _curve(axes, found, choice.x, own_look, label, faint=faint)
             axes.set_title(title)
             dress(axes, look)
         for axes in panels[len(columns) :]:
