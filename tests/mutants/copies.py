@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import pytest
 
@@ -50,12 +52,16 @@ class Recorder:
 
 
 def enter_copy(number):
-    """Go to a copy of the project, which is made if it is not there, with its compiled kernels but
-    without bytecode, which could be stale."""
+    """Go to a copy of the project, which is made if it is not there, with its compiled kernels.
+
+    Its bytecode is compared with the text of the source, because a mutant may have the size of the
+    file it changes, and its second."""
     tree = WORK / f"tree{number}"
     if not tree.exists():
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
     os.chdir(tree)
+    by_text = PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir("snstat", quiet=1, invalidation_mode=by_text)
 
 
 def run_tests(arguments, limit, record=None):
@@ -73,8 +79,11 @@ def run_tests(arguments, limit, record=None):
 
 def _child(arguments, record):
     tree = Path.cwd()
-    os.environ["PYTHONPATH"], os.environ["PYTHONDONTWRITEBYTECODE"] = str(tree), "1"
-    sys.dont_write_bytecode = True
+    os.environ["PYTHONPATH"] = str(tree)
+    # Only the run without a mutant writes bytecode: that of the tests, which all others use.
+    sys.dont_write_bytecode = record is None
+    if sys.dont_write_bytecode:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     sys.path[:] = [str(tree), *(path for path in sys.path if Path(path).resolve() != ROOT)]
