@@ -8,12 +8,10 @@ from typing import ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
 from snstat.layers.attend import Heads, attended
-from snstat.layers.attention_causal import attended_causally
-from snstat.layers.attention_moments import FEW_TOKENS, MOST_EQUAL, Read, attended_alike
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE
-from snstat.layers.exchangeable import Exchangeable
+from snstat.layers.heads import read_by_heads
 from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
@@ -144,22 +142,14 @@ class Attention(WeightOptions, Layer):
         """See Layer."""
         x, y = _both(inputs)
         *of_inputs, of_output = self.matrices([signal.shape for signal in inputs])
-        steps, tokens = list[Step](), list[Exchangeable]()
+        steps = list[Step]()
         for own in zip(of_inputs, (x, y, y), strict=True):
             step = through(*own)
             if isinstance(step, NoTheory):
                 return self._unknown(inputs, step)
-            alike = Exchangeable.of(step.signal)
-            if isinstance(alike, NoTheory):
-                return self._unknown(inputs, alike)
             steps.append(step)
-            tokens.append(alike)
-        q, k, v = tokens
-        read = Read(q, k, v, self.heads, x.shape.channels // self.heads, 1.0 - self.dropout)
-        if read.equal(y.equal) > MOST_EQUAL:
-            return self._unknown(inputs, NoTheory(FEW_TOKENS))
-        heads = attended_causally if self.causal else attended_alike
-        between = heads(read, [step.signal for step in steps], x.shape)
+        signals, keep = [step.signal for step in steps], 1.0 - self.dropout
+        between = read_by_heads(signals, self.heads, keep, causal=self.causal, equal=y.equal)
         if isinstance(between, NoTheory):
             return self._unknown(inputs, between)
         out = through(of_output, between.signal)

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "lstm": "Lstm",
         "gru": "Gru",
         "attention": "Attention",
+        "dot_product_attention": "DotProductAttention",
         "conv_transpose": "ConvTranspose",
         "max_pool": "MaxPool",
         "mean_pool": "MeanPool",
@@ -47,6 +48,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "add": "Add",
         "multiply": "Multiply",
         "concat": "Concat",
+        "slice": "Slice",
         "highway": "Highway",
     }
 )

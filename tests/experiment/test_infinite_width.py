@@ -61,6 +61,11 @@ def kinds(w):
         "attention": network(
             dense(w), {"kind": "attention", "heads": w // 2}, channels=64, grid=(5,)
         ),
+        "dot product attention": network(
+            dense(w, name="x"), *[dense(w, name=name, input="x") for name in "qkv"],
+            {"kind": "dot_product_attention", "heads": w // 2, "inputs": ["q", "k", "v"]},
+            dense(w), channels=64, grid=(5,),
+        ),
     }  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """A layer of every kind, for the tests that ask all kinds the same (test_every_kind.py).
 
-A kind joins by one line of `LAYERS`, one of `INPUTS` if it starts from several layers, one of
-`ON_GRIDS` if it takes no vectors, one of `TOKENS` if it takes only tokens, one of `CHANNELS_OF` if
-it does not take 5 channels, and one of `AFTER` if it changes the shape. What needs PyTorch, its
-twin, is one line of tests/peers/kinds.py.
+A kind joins by one line of `LAYERS`, one of `INPUTS` if it starts from several layers, and of
+`LINEAR` if these must be weights, one of `ON_GRIDS` if it takes no vectors, one of `TOKENS` if it
+takes only tokens, one of `CHANNELS_OF` if it does not take 5 channels, and one of `AFTER` if it
+changes the shape. What needs PyTorch, its twin, is one line of tests/peers/kinds.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from snstat.layers.conv import Conv
 from snstat.layers.conv_transpose import ConvTranspose
 from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
+from snstat.layers.dot_product_attention import DotProductAttention
 from snstat.layers.dropout import Dropout
 from snstat.layers.elman import Elman
 from snstat.layers.embedding import Embedding
@@ -45,6 +46,7 @@ from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.separable_conv import SeparableConv
 from snstat.layers.shape import Shape
+from snstat.layers.slice import Slice
 from snstat.layers.upsample import Upsample
 
 # From the channels of its inputs to a layer that has as many.
@@ -57,6 +59,7 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "lstm": lambda width: Lstm(width=width, bias_std=0.3),
     "gru": lambda width: Gru(width=width, bias_std=0.3),
     "attention": lambda width: Attention(heads=max(width // 8, 1), dropout=0.2, bias_std=0.3),
+    "dot_product_attention": lambda w: DotProductAttention(heads=max(w // 8, 1), dropout=0.2),
     "conv_transpose": lambda width: ConvTranspose(channels=width, kernel=3, stride=2, bias_std=0.3),
     "max_pool": lambda _: MaxPool(2, 1),
     "mean_pool": lambda _: MeanPool(2),
@@ -82,10 +85,13 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "add": lambda _: Add(),
     "multiply": lambda _: Multiply(),
     "concat": lambda _: Concat(),
+    "slice": lambda width: Slice(width // 4, 3 * width // 4),
     "highway": lambda _: Highway("tanh", bias_std=0.5),
 }
 # The number of layers that a kind starts from, where it is not 1.
-INPUTS = {"add": 3, "multiply": 3, "concat": 2}
+INPUTS = {"add": 3, "multiply": 3, "concat": 2, "dot_product_attention": 3}
+# Those whose inputs are all behind weights, with nothing in between.
+LINEAR = frozenset({"dot_product_attention"})
 # The most layers that a kind starts from, where it may be more than that.
 MOST_INPUTS = {"attention": 2}
 # The grids that kinds are tried on: none, of one axis, of two.
@@ -110,7 +116,7 @@ SHARED = frozenset({"elman", "lstm", "gru", "attention"})
 # The grids of kinds that do not take all of them.
 GRIDS: Mapping[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(
     ON_GRIDS, ALL_GRIDS[1:]
-) | dict.fromkeys((*SHARED, "positions"), TIME)
+) | dict.fromkeys((*SHARED, "dot_product_attention", "positions"), TIME)
 # The channels of the input that a kind is tried on, and their number where it must divide another.
 CHANNELS, CHANNELS_OF = 5, {"pixel_shuffle": 8}
 # Kinds that take numbers of tokens alone, and how many of these there are.
@@ -126,6 +132,7 @@ AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "flatten": lambda x: Shape(x.channels * x.positions),
     "embedding": lambda x: Shape(5, x.grid),
     "concat": lambda x: Shape(2 * x.channels, x.grid),
+    "slice": lambda x: Shape(3 * x.channels // 4 - x.channels // 4, x.grid),
 }
 
 
@@ -149,10 +156,12 @@ def shape_of(name: str, grid: tuple[int, ...]) -> Shape:
 
 
 def fed(name: str, width: int = 5) -> Block:
-    """Return the layer of a kind after as many dense layers as it starts from beside the input.
+    """Return the layer of a kind after as many dense layers as it starts from, beside the input
+    unless that will not do.
 
     Raises LookupError for a kind without one.
     """
     count = INPUTS.get(name, 1)
-    others = [Entry(Dense(width, "tanh"), (0,)) for _ in range(count - 1)]
-    return Block((*others, Entry(layer_of(name, width), tuple(range(count)))))
+    first, activation = (1, None) if name in LINEAR else (0, "tanh")
+    others = [Entry(Dense(width, activation), (0,)) for _ in range(first + count - 1)]
+    return Block((*others, Entry(layer_of(name, width), tuple(range(first, first + count)))))

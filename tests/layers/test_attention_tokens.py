@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snstat.layers import attention
+from snstat.layers import heads
 from snstat.layers.attention_moments import MOST_EQUAL
 from snstat.network.network import Network
 from snstat.results import InputMoments
@@ -43,7 +43,7 @@ def squares(vocabulary, draws=20_000):
 @pytest.mark.parametrize("vocabulary", [10, 20, 60])
 def test_equal_tokens_add_less_than_the_bound(vocabulary, monkeypatch):
     """What their products add to the mean of them: theory without it is too small."""
-    monkeypatch.setattr(attention, "MOST_EQUAL", math.inf)
+    monkeypatch.setattr(heads, "MOST_EQUAL", math.inf)
     known = theory(vocabulary, ATTENTION).second_moment[-1]
     seen, error = squares(vocabulary)
     bound = (TIMES - 1) / vocabulary * (1.0 - math.exp(-1.0))

@@ -71,7 +71,7 @@ ON_NUMBERS = pytest.mark.parametrize(
 # Kinds whose theory needs pairs of positions.
 OF_PAIRS = {"mean_pool", "global_mean_pool"}
 # Kinds whose theory needs positions that are alike.
-OF_TOKENS = {"attention"}
+OF_TOKENS = {"attention", "dot_product_attention"}
 # Kinds of which nothing is known but how small they are at least: see test_renewed.py.
 BOUNDED = {"max_pool"}
 
@@ -134,7 +134,7 @@ def test_a_kind_takes_its_inputs_at_any_position(name):
     with pytest.raises(SnstatError, match="tokens"):
         fed(name).shape([other])
     more = MOST_INPUTS.get(name, 1) + 1
-    others, words = ([0, 1], "two layers") if count > 1 else ([0, more], "one layer")
+    others, words = ([0, 1], "(two|three) layers") if count > 1 else ([0, more], "one layer")
     for wrong in others:
         with pytest.raises(ValueError, match=words):
             layer_of(name).shape([Shape(5)] * wrong)

@@ -258,8 +258,8 @@ def test_a_block_goes_on_until_its_tails_settle():
 
 # Kinds of which the kurtosis is never known.
 NEVER = {
-    "elman", "lstm", "gru", "attention", "max_pool", "alpha_dropout", "batch_norm",
-    "instance_norm", "multiply", "highway",
+    "elman", "lstm", "gru", "attention", "dot_product_attention", "max_pool",
+    "alpha_dropout", "batch_norm", "instance_norm", "multiply", "highway",
 }  # fmt: skip
 # The same after ReLU units, after Gaussian ones, and after Gaussian ones that read three channels,
 # whose size differs between samples.

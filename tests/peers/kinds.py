@@ -29,6 +29,7 @@ from tests.peers.modules import (
     SinusoidalPositions,
     TokenEmbedding,
     activation,
+    attended,
     convolution,
     linear,
     transposed,
@@ -136,6 +137,14 @@ def _attention(part: Part) -> nn.Module:
     return Attention(part.drawn.matrices, layer.heads, mask=mask, **keys)
 
 
+def _dot_product_attention(part: Part) -> nn.Module:
+    layer, (mask,) = part.layer, part.drawn.masks or [None]
+    mask = None if mask is None else torch.from_numpy(mask.swapaxes(0, 1).copy())
+    return Called(
+        partial(attended, heads=layer.heads, causal=layer.causal, kept=mask, rate=layer.dropout)
+    )
+
+
 def _conv_transpose(part: Part) -> nn.Module:
     shape, (matrix,) = part.shapes[0], part.drawn.matrices
     biases = [biases_from(own, part.layer.at(shape)) for own in part.drawn.uniforms]
@@ -237,6 +246,7 @@ MODULES: Mapping[str, Make] = {
     "lstm": _lstm,
     "gru": _recurrent(lambda _, *sizes: nn.GRU(*sizes, batch_first=True)),
     "attention": _attention,
+    "dot_product_attention": _dot_product_attention,
     "conv_transpose": _conv_transpose,
     "max_pool": _max_pool,
     "mean_pool": _mean_pool,
@@ -256,6 +266,7 @@ MODULES: Mapping[str, Make] = {
     "group_norm": _group_norm,
     "batch_norm": _batch_norm,
     "instance_norm": _instance_norm,
+    "slice": _called(lambda layer, x: x[:, layer.start : layer.stop]),
     "add": _called(lambda _, *inputs: sum(inputs)),
     "multiply": _called(lambda _, *inputs: reduce(mul, inputs)),
     "concat": _called(lambda _, *inputs: torch.cat(inputs, 1)),

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -170,6 +171,22 @@ class SinusoidalPositions(nn.Module):
         return x + self.encoding.T
 
 
+def attended(q, k, v, heads, *, causal, kept=None, rate=0.0):
+    """Return what heads read, (batch, channels, tokens), by PyTorch's own function; where a mask of
+    what is `kept` is given, (batch, heads, tokens, tokens), by the formula, because PyTorch draws
+    its own."""
+    q, k, v = (z.unflatten(1, (heads, -1)).transpose(2, 3) for z in (q, k, v))
+    if kept is None:
+        found = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    else:
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
+        if causal:
+            later = torch.ones(scores.shape[2:], dtype=torch.bool).triu(1)
+            scores = scores.masked_fill(later, -math.inf)
+        found = (scores.softmax(3) * kept / (1.0 - rate)) @ v
+    return found.transpose(2, 3).flatten(1, 2)
+
+
 class Attention(nn.Module):
     """nn.MultiheadAttention with recorded matrices: those of q, k, v and of the output.
 
@@ -204,13 +221,9 @@ class Attention(nn.Module):
         if self.mask is None:
             own = {"attn_mask": later} if self.causal else {}
             return self.module(x, y, y, need_weights=False, **own)[0].transpose(1, 2)
-        q, k, v = (own(z) for own, z in zip(self.maps[:3], (x, y, y), strict=True))
-        q, k, v = (z.unflatten(2, (self.heads, -1)).transpose(1, 2) for z in (q, k, v))
-        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
-        if self.causal:
-            scores = scores.masked_fill(later, -math.inf)
-        weights = scores.softmax(3) * self.mask / (1.0 - self.rate)
-        return self.maps[3]((weights @ v).transpose(1, 2).flatten(2)).transpose(1, 2)
+        read = (own(z).transpose(1, 2) for own, z in zip(self.maps[:3], (x, y, y), strict=True))
+        found = attended(*read, self.heads, causal=self.causal, kept=self.mask, rate=self.rate)
+        return self.maps[3](found.transpose(1, 2)).transpose(1, 2)
 
 
 class Chain(nn.Module):
