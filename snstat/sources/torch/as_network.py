@@ -6,11 +6,13 @@ writes to in place have its result from then on, and so have all views of them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from snstat.errors import SnstatError
+from snstat.layers.block import Block
 from snstat.layers.entry import Entry
 from snstat.layers.keys import INPUT, PREVIOUS
 from snstat.layers.layer import Layer
@@ -24,6 +26,9 @@ from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
 from snstat.sources.torch.layout import Layouts, NotMappedError
 from snstat.sources.torch.operation import Context, Made, Operation, Value
 from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, made
+
+if TYPE_CHECKING:
+    import torch
 
 # Names of layers that begin with a digit get this before it. A name with its number has at most 100
 # characters.
@@ -72,15 +77,15 @@ class _Mapper:
         self._graph, self._first = graph, first
         self._values = {name: Value() for name in graph.inputs}
         self._values |= {key: Value(parameter=name) for key, name in graph.parameters.items()}
-        for key, tensor in graph.constants.items():
-            alone = tensor.numel() > 0 and bool((tensor == tensor.reshape(-1)[0]).all())
-            number = float(tensor.reshape(-1)[0]) if alone else None
-            self._values[key] = Value(number=number)
+        self._constants = {key: Value(number=_alone(x)) for key, x in graph.constants.items()}
+        self._values |= self._constants
         self._values[first] = Value(entry=0)
         order = (node.op for node in graph.nodes if node.op in FIRST or node.op in LAST)
         self._layouts = Layouts(first, graph.shapes, last=next(order, "") in LAST)
         layouts = self._layouts
-        self._context = Context(self._values, graph.shapes, layouts, draws, train, epsilon)
+        self._context = Context(
+            self._values, graph.shapes, graph.values, layouts, draws, train, epsilon
+        )
         self._entries: list[Entry] = []
         self._places: list[Place] = []
         self._names: set[str] = set()
@@ -89,26 +94,29 @@ class _Mapper:
         # Values that are those of another node, which others use too.
         self._shared: set[str] = set()
         self._ends: list[Left] = []
+        self._live = _live(graph)
 
     def take(self, node: Node) -> None:
         """Take up the next node."""
         sources = [self._values.setdefault(ref.name, Value()) for ref in node.sources]
-        value = Value()
+        value = self._constants.get(node.name, Value())
         if any(source.ended for source in sources):
             value.ended = True
-        elif any(source.entry is not None for source in sources):
+            for source in sources:
+                self._tell(node, source.why)
+                source.why = ""
+        elif any(source.entry is not None or source.scores is not None for source in sources):
             value = self._mapped(node)
         elif node.op in KEEP and sources:
             value = sources[0]
         if node.op.endswith(IN_PLACE) and sources and sources[0].parameter is None:
-            # The result is what was written to, and its views are one value.
-            written = sources[0]
-            if value.ended:
-                written.end()
-            written.entry, written.number = value.entry, value.number
-            value = written
-        elif value.ended and node.view:
-            value.bases = tuple(sources)
+            # The result is what was written to, and views of all of it are one value.
+            sources[0].written(value)
+            value = sources[0]
+        elif node.view and all(value is not source for source in sources):
+            value.relatives += sources
+            for source in sources:
+                source.relatives.append(value)
         self._values[node.name] = value
         self._made[node.name] = value.entry
 
@@ -118,27 +126,36 @@ class _Mapper:
             return Value()
         try:
             found = made(Operation(node, self._context))
-            source = next(
-                ref.name for ref in node.sources if self._values[ref.name].entry == found.inputs[0]
-            )
+            if found.scores is not None:
+                return Value(scores=found.scores)
+            if found.parts is not None:
+                return Value(entry=found.inputs[0], parts=found.parts)
+            # Of what is no argument of the node, the layout is given.
+            starts = (r for r in node.sources if self._values[r.name].entry == found.inputs[0])
+            source = next((ref.name for ref in starts), "")
             if found.layer is not None:
                 entry = self._entered(node, found.layer, source, found)
                 return Value(entry=entry)
             return self._same(node, source, found)
         except NotMappedError as error:
-            scope = node.scopes[-1]
-            self._ends.append(Left(scope.path, str(error) or _no_theory(node, scope), scope.call))
+            self._tell(node, str(error) or _no_theory(node, node.scopes[-1]))
             return Value(ended=True)
+
+    def _tell(self, node: Node, why: str) -> None:
+        """Say that theory ends at a node, if that matters to anything."""
+        if why and node.name in self._live:
+            scope = node.scopes[-1]
+            self._ends.append(Left(scope.path, why, scope.call))
 
     def _same(self, node: Node, source: str, found: Made) -> Value:
         """Return the value of a node that is that of its source, maybe in another layout."""
         (entry,) = found.inputs
-        if found.step is not None:
-            self._layouts.rearrange(node.name, source, found.step)
+        if found.arranged is not None:
+            self._layouts.arrange(node.name, found.arranged)
         else:
             self._layouts.take(node.name, source, found.layout)
             if found.padding is None and not self._layouts.is_open(node.name):
-                self._require(node, source, self._layouts.shapes[entry])
+                self._require(node, self._layouts.shapes[entry])
         if found.padding is not None:
             self._layouts.padded[node.name] = found.padding
             return Value(entry=entry)
@@ -155,18 +172,24 @@ class _Mapper:
     def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
         self._layouts.take(node.name, source, found.layout)
-        self._require(node, source, self._shape(layer, found.inputs))
+        self._require(node, self._shape(layer, found.inputs))
         inputs = list(found.inputs)
         for place, factor in enumerate(found.factors):
             if factor != 1.0:
                 inputs[place] = self._append(node, Scale(factor), (inputs[place],))
-        return self._append(node, layer, tuple(inputs))
+        if not isinstance(layer, Block):
+            return self._append(node, layer, tuple(inputs))
+        for entry in layer.entries:  # of several layers, each is one
+            places = (inputs[number] for number in entry.inputs)
+            inputs.append(self._append(node, entry.layer, tuple(places)))
+        return inputs[-1]
 
-    def _require(self, node: Node, source: str, shape: Shape) -> None:
+    def _require(self, node: Node, shape: Shape) -> None:
         """Raise NotMappedError for a value of another shape than that of a layer, as after numbers
         that are repeated along an axis."""
-        sizes = self._layouts.of(node.name).sizes(shape)
-        if node.shape != (*self._graph.shapes[source][:1], *sizes):
+        layout = self._layouts.of(node.name)
+        count = math.prod(layout.sizes)
+        if node.shape != layout.sizes or count != self._layouts.samples * shape.units:
             raise NotMappedError
 
     def _append(self, node: Node, layer: Layer, inputs: tuple[int, ...]) -> int:
@@ -258,6 +281,24 @@ class _Mapper:
                 path = function_path(node.scopes[-1].path, node.op)
                 found.setdefault(path, []).append(self._seen(node.name, node.shape))
         return found
+
+
+def _alone(tensor: torch.Tensor) -> float | None:
+    """Return the number that all values are, None if they differ."""
+    values = tensor.reshape(-1)
+    alone = values.numel() > 0 and bool((values == values[0]).all())
+    return float(values[0]) if alone else None
+
+
+def _live(graph: Graph) -> set[str]:
+    """Return the names of nodes that an output depends on, or that write to what it may depend on.
+    Others, such as means of attention's weights that nobody asked for, end no theory."""
+    found = {ref.name for ref in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name in found or node.op.endswith(IN_PLACE):
+            found.add(node.name)
+            found |= {ref.name for ref in node.sources}
+    return found
 
 
 def _no_theory(node: Node, scope: Scope) -> str:

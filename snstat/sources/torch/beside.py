@@ -28,7 +28,7 @@ DRAWN = ("normal", "uniform")
 
 # Where the first call is one of these, theory ends there, and no graph, for which torch takes
 # seconds, is needed.
-WITHOUT = (rnn.RNNBase, nn.MultiheadAttention)
+WITHOUT = rnn.RNNBase
 
 
 class Beside:
@@ -98,6 +98,7 @@ class Beside:
             self._graph, self._first, self._draws, train=self._train, epsilon=self._epsilon
         )
         seen = Counter(row.path for row in rows)
+        outputs = Counter((row.path, row.call, row.shape) for row in rows)
         entries = [(0, 0, _alike(rows[0], found.own))]
         for number, row in enumerate(rows[1:], 1):
             own = row.origin
@@ -106,7 +107,9 @@ class Beside:
             value = found.calls.get((own.path, own.call), Seen())
             if len(same) == seen[own.path]:
                 value = same[own.call - 1]
-            if value.entry is not None and not own.output and own.shape == value.shape:
+            # Of several outputs, the one that others use is told by its shape.
+            alone = not own.output or outputs[own.path, own.call, own.shape] == 1
+            if value.entry is not None and alone and own.shape == value.shape:
                 entries.append((number, value.entry, _alike(row, value)))
         return Mapped(
             found.input or Shape(1),

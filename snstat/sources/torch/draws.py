@@ -123,6 +123,11 @@ class Draws:
         best = min(fitting, key=lambda scheme: abs(_z(seen, scheme)))
         return None if own and best.law == UNIFORM else math.sqrt(best.variance)
 
+    def same(self, name: str, other: str) -> bool:
+        """Return whether two parameters have the same values in some trial, as copies have."""
+        one, two = self._of(name).some, self._of(other).some
+        return any(mine == theirs for mine, theirs in zip(one, two, strict=False))
+
     def _of(self, name: str) -> _Seen:
         """Return what was seen of a parameter, nothing if it was not looked at."""
         return self._seen.get(name, _Seen(Role()))

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from snstat.errors import printable
 from snstat.sources.calls.parts import parts_of
+from snstat.sources.torch.folding import folded
 from snstat.sources.torch.modules import COMPILED, kind_of
 from snstat.sources.torch.probe import quiet
 from snstat.sources.torch.restore import random_states, restored
@@ -80,13 +81,15 @@ class Node:
 class Graph:
     """The operations of a module in order. `inputs` are the names of the values that it is called
     with, `parameters` the names of parameters and buffers by those of their values, `constants`
-    other fixed values, and `outputs` the values that it returns."""
+    what is the same however it is initialised, `values` the same with buffers and what follows from
+    them, and `outputs` the values that it returns."""
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     parameters: Mapping[str, str]
     constants: Mapping[str, torch.Tensor]
+    values: Mapping[str, torch.Tensor]
     outputs: tuple[Ref, ...]
     users: Mapping[str, int] = field(default_factory=dict)
 
@@ -200,12 +203,16 @@ def _read(program: Any, aliases: Mapping[str, str], root: str) -> Graph:
             nodes.append(Node(node.name, *given, shape, _is_view(node)))
             if shape is not None:
                 shapes[node.name] = shape
+    constants = {name: program.constants[key] for name, key in kinds["constant_tensor"].items()}
+    there = {**program.constants, **program.state_dict}
+    buffers = {name: there[key] for name, key in kinds["buffer"].items() if key in there}
     return Graph(
         tuple(nodes),
         tuple(name for name in kinds["user_input"] if name in shapes),
         shapes,
         {**kinds["parameter"], **kinds["buffer"]},
-        {name: program.constants[key] for name, key in kinds["constant_tensor"].items()},
+        folded(program, constants),
+        folded(program, {**constants, **buffers}),
         outputs,
         {node.name: len(node.users) for node in program.graph.nodes},
     )

@@ -4,67 +4,113 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Node, Ref
-from snstat.sources.torch.layout import Layout, Layouts, NotMappedError, Padding, Step
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Layout, Layouts, NotMappedError, Padding
+
+if TYPE_CHECKING:
+    import torch
 
 OTHERS = "it depends on other values than those of the input"
-MIXED = "it takes positions for channels"
+MIXED, PARTLY = "it takes positions for channels", "it takes a part of the channels"
 SAMPLES_MIXED = "it takes samples for channels"
 VECTOR = "it takes a vector for a grid"
 PADDED = "it takes values with a border around them"
+CHANGED = "it takes values of which a part was changed"
+
+
+class Parts(NamedTuple):
+    """What a tensor, the node called `of`, is divided into along an `axis`: the numbers there from
+    the first to before the last of each of `bounds`. The axis is gone if `squeezed`."""
+
+    of: str
+    axis: int
+    bounds: tuple[tuple[int, int], ...]
+    squeezed: bool
+
+
+class Scores(NamedTuple):
+    """Products q·k of the nodes `queries` and `keys`, times `factor`, of tokens that are not later
+    if `causal`, and their softmax if `soft`, of which the part `dropout` is dropped. The last two
+    axes of the keys are `swapped`, as for a matrix product, or not."""
+
+    queries: Ref
+    keys: Ref
+    factor: float
+    swapped: bool
+    causal: bool = False
+    soft: bool = False
+    dropout: float = 0.0
 
 
 @dataclass
 class Value:
     """What a node returns: the values of the layer number `entry` (0 is the input), or a
     `parameter`, or a `number`; or something else, of which nothing is known if `ended`, and which
-    does not depend on the input if not. What has `ended` may be a view of its `bases`."""
+    does not depend on the input if not, and `why` then, if that is not told yet. A list has the
+    `parts` of a layer, and `scores` are what attention calculates on its way. What is written to it
+    is written to all that may share its memory, its `relatives`, too."""
 
     entry: int | None = None
     parameter: str | None = None
     number: float | None = None
     ended: bool = False
-    bases: tuple[Value, ...] = ()
+    why: str = ""
+    relatives: list[Value] = field(default_factory=list)
+    parts: Parts | None = None
+    scores: Scores | None = None
 
-    def end(self) -> None:
-        """Know nothing of it any more, nor of what it may be a view of."""
-        self.entry, self.number, self.ended = None, None, True
-        for base in self.bases:
-            base.end()
+    def end(self, why: str = "") -> None:
+        """Know nothing of it any more, nor of its relatives."""
+        self.entry, self.number, self.parts, self.scores = None, None, None, None
+        self.ended, self.why = True, why
+        for other in self.relatives:
+            if not other.ended:
+                other.end(why)
+
+    def written(self, value: Value) -> None:
+        """Take what was written to it. What its relatives are then is not known."""
+        self.end(CHANGED)
+        if not value.ended:
+            self.entry, self.number = value.entry, value.number
+            self.ended, self.why = False, ""
 
 
 class Made(NamedTuple):
     """The layer that an operation is, with the entries that it starts from, and the factors of
     these, if they are not 1; None for one that leaves the values as they are. `layout` is that of
-    its result, None for that of the value that it starts from. Without a layer, `step` may be how
-    the input is rearranged, and `padding` what stands around the values."""
+    its result, None for that of the value that it starts from. Without a layer, `arranged` may be
+    how the input is rearranged, and `padding` what stands around the values; or there are `parts`,
+    or `scores`, which are no values of a layer."""
 
     layer: Layer | None
     inputs: tuple[int, ...]
     factors: tuple[float, ...] = ()
     layout: Layout | None = None
-    step: Step | None = None
+    arranged: Layout | None = None
     padding: Padding | None = None
+    parts: Parts | None = None
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True)
 class Context:
     """What all nodes have in common: what is known of values and parameters, the shapes of values,
-    where their channels and positions are, whether the whole module is in train mode, and the ε of
-    its numbers. `used` are the parameters that layers drew so far."""
+    the values of `constants`, where channels and positions are, whether the whole module is in
+    train mode, and the ε of its numbers. `used` are the parameters that layers drew so far."""
 
     values: Mapping[str, Value]
     shapes: Mapping[str, tuple[int, ...]]
+    constants: Mapping[str, torch.Tensor]
     layouts: Layouts
     draws: Draws
     train: bool
     epsilon: float
-    used: set[str] = field(default_factory=set)
+    used: list[str] = field(default_factory=list)
 
 
 class Operation:
@@ -74,6 +120,11 @@ class Operation:
         self.node, self.context = node, context
         self.draws, self.train, self.layouts = context.draws, context.train, context.layouts
         self._values, self._shapes = context.values, context.shapes
+
+    @property
+    def on_scores(self) -> bool:
+        """Whether it is given what attention calculates on its way."""
+        return any(self._values[ref.name].scores is not None for ref in self.node.sources)
 
     def __getitem__(self, name: str) -> Any:
         """Return an argument as it is."""
@@ -110,8 +161,18 @@ class Operation:
             raise NotMappedError(PADDED)
         layout = self.layouts.of(value.name, channels)
         if channels is not None and not layout.has_channels(channels, self.layouts.shapes[found]):
-            raise NotMappedError(MIXED)
+            raise NotMappedError(_mixed(layout, channels))
         return found
+
+    def require_samples(self, name: str) -> None:
+        """Raise NotMappedError for an argument that is the output of a layer whose samples are not
+        along the first axis."""
+        if not self.layout(name).has_samples:
+            raise NotMappedError(SAMPLES_MIXED)
+
+    def first(self, shape: Shape, axes: int) -> Layout:
+        """Return the layout of samples × channels × so many axes."""
+        return Layout.first(shape, self.layouts.samples, axes)
 
     def along(self, name: str, axis: int) -> int:
         """Return the layer that an argument is the output of, whose channels are along an axis; its
@@ -133,9 +194,14 @@ class Operation:
         shape = self.layouts.shapes[entry]
         if not shape.grid and not vector:
             raise NotMappedError(VECTOR)
-        if len(shape.grid) not in (0, axes) or self.layout(name) != Layout.first(shape, axes):
+        if len(shape.grid) not in (0, axes) or self.layout(name) != self.first(shape, axes):
             raise NotMappedError("it takes the axes of a grid in another order")
         return entry, shape
+
+    def constant(self, name: str) -> torch.Tensor | None:
+        """Return the values of an argument that are the same in all trials, None for others."""
+        value = self[name]
+        return self.context.constants.get(value.name) if isinstance(value, Ref) else None
 
     def number(self, name: str) -> float | None:
         """Return the number that an argument is, or that all its values are; None if it is none."""
@@ -153,14 +219,17 @@ class Operation:
 
     def drawn(self, name: str, what: str) -> str:
         """Return the name of a parameter that a layer draws. Raises NotMappedError for values that
-        are no parameter, or one that an earlier layer drew."""
+        are no parameter, or one that an earlier layer drew, or a copy of one."""
         found = self.parameter(name)
         if found is None:
             raise NotMappedError(f"its {what} are computed from others")
         if found in self.context.used:
             raise NotMappedError(f"its {what} were used before")
         if self.draws.constant(found) != 0.0:
-            self.context.used.add(found)
+            for other in self.context.used:
+                if self.draws.same(found, other):
+                    raise NotMappedError(f"its {what} are a copy of {other}")
+            self.context.used.append(found)
         return found
 
     def require(self, name: str, wanted: float, words: str) -> None:
@@ -183,6 +252,14 @@ class Operation:
         """Raise NotMappedError for a norm whose weights are not 1 or whose biases are not 0."""
         self.require("weight", 1.0, "its weight is not 1")
         self.require("bias", 0.0, "its bias is not 0")
+
+
+def _mixed(layout: Layout, axis: int) -> str:
+    """Return why the channels are not along an axis."""
+    there = {digit.axis for digit in layout.axes[axis]} if axis < len(layout.axes) else set()
+    if SAMPLES in there:
+        return SAMPLES_MIXED
+    return PARTLY if there == {CHANNELS} else MIXED
 
 
 Map = Callable[[Operation], Made]

@@ -25,7 +25,14 @@ from snstat.sources.torch.draws import NotDrawnError
 from snstat.sources.torch.graph import IN_PLACE
 from snstat.sources.torch.layout import NotMappedError
 from snstat.sources.torch.operation import OTHERS, Made, Map, Operation
+from snstat.sources.torch.operations_of_attention import (
+    OF_ATTENTION,
+    OF_SCORES,
+    ON_SCORES,
+    scored,
+)
 from snstat.sources.torch.operations_of_axes import OF_AXES
+from snstat.sources.torch.operations_of_parts import OF_PARTS
 from snstat.sources.torch.operations_on_grids import ON_GRIDS
 
 
@@ -78,16 +85,26 @@ def _linear(op: Operation) -> Made:
 
 def _matmul(op: Operation) -> Made:
     name = "other" if "other" in op.node.arguments else "mat2"
-    if op.parameter(name) is None or len(op.shape(name)) != 2:
+    if op.parameter(name) is None:
+        return scored(op, name)
+    if len(op.shape(name)) != 2:
         raise NotMappedError
     return _dense(op, ("self", name), op.shape(name)[1], None)
+
+
+def _addmm(op: Operation) -> Made:
+    if (op["beta"], op["alpha"]) != (1, 1):
+        raise NotMappedError
+    return _dense(op, ("mat1", "mat2"), op.shape("mat2")[1], "self")
 
 
 def _layer_norm(op: Operation) -> Made:
     op.require_affine()
     axes = len(op["normalized_shape"])
     if 1 < axes == len(op.shape("input")) - 1:  # all channels and positions of a sample
-        return Made(GroupNorm(groups=1, epsilon=op["eps"]), (op.entry("input"),))
+        start = op.entry("input")
+        op.require_samples("input")
+        return Made(GroupNorm(groups=1, epsilon=op["eps"]), (start,))
     return Made(LayerNorm(epsilon=op["eps"]), (_normed(op, axes),))
 
 
@@ -106,8 +123,9 @@ def _normed(op: Operation, axes: int) -> int:
 
 def _group_norm(op: Operation) -> Made:
     op.require_affine()
-    norm = GroupNorm(groups=op["num_groups"], epsilon=op["eps"])
-    return Made(norm, (op.along("input", 1),))
+    start = op.along("input", 1)
+    op.require_samples("input")
+    return Made(GroupNorm(groups=op["num_groups"], epsilon=op["eps"]), (start,))
 
 
 def _batch_norm(op: Operation) -> Made:
@@ -126,6 +144,8 @@ def _batch_norm(op: Operation) -> Made:
 def _dropout(kind: Callable[..., Layer], axis: int | None = None) -> Map:
     def made(op: Operation) -> Made:
         start = op.entry_of(op["input"], axis)
+        if axis is not None:
+            op.require_samples("input")
         if op["train"] and not op.train:
             raise NotMappedError("it drops units in eval mode")
         # In eval mode the whole network is: its layers of dropout stay in it.
@@ -177,9 +197,9 @@ def _both(op: Operation) -> tuple[int, ...]:
 
 
 def _concat(op: Operation) -> Made:
-    axis = op["dim"] if op["dim"] >= 0 else op["dim"] + len(op.node.shape or ())
+    axis = op["dim"] % len(op.node.shape or ())
     if not axis:
-        raise NotMappedError("it joins samples")
+        raise NotMappedError("it joins samples or positions")
     parts = tuple(op.entry_of(part, axis) for part in op["tensors"])
     shapes = [op.layouts.shapes[entry] for entry in parts]
     joined = Shape(sum(shape.channels for shape in shapes), shapes[0].grid)
@@ -208,6 +228,8 @@ OPERATIONS: Mapping[str, Map] = {
     "linear": _linear,
     "matmul": _matmul,
     "mm": _matmul,
+    "bmm": _matmul,
+    "addmm": _addmm,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "group_norm": _group_norm,
@@ -223,9 +245,11 @@ OPERATIONS: Mapping[str, Map] = {
     **dict.fromkeys(("cat", "concat", "concatenate"), _concat),
     **ON_GRIDS,
     **OF_AXES,
+    **OF_PARTS,
+    **OF_ATTENTION,
 }  # fmt: skip
 # Operations before which channels are along the last axis of an input, and along the second one.
-LAST = frozenset({"linear", "matmul", "mm", "layer_norm", "rms_norm"})
+LAST = frozenset({"linear", "matmul", "mm", "addmm", "layer_norm", "rms_norm"})
 FIRST = frozenset({*ON_GRIDS, "batch_norm", "group_norm", "feature_dropout", "pad"}) - {"mean"}
 # Of these, the result is another tensor with the same values; those of others are one.
 COPIES = frozenset({"clone", "_to_copy"})
@@ -235,14 +259,16 @@ KEEP = frozenset({"lift_fresh_copy", "detach", "detach_", "alias", "clone", "con
 
 def is_known(op: str) -> bool:
     """Return whether an operation of this name may be a layer."""
-    return op.removesuffix(IN_PLACE) in OPERATIONS
+    return op.removesuffix(IN_PLACE) in OPERATIONS or op in ON_SCORES
 
 
 def made(op: Operation) -> Made:
     """Return the layer that an operation is. Raises NotMappedError with the reason why not."""
-    if not is_known(op.node.op):
-        raise NotMappedError
+    name = op.node.op.removesuffix(IN_PLACE)
+    own = ON_SCORES if op.on_scores else OPERATIONS
+    if name not in own:
+        raise NotMappedError(OF_SCORES if op.on_scores else "")
     try:
-        return OPERATIONS[op.node.op.removesuffix(IN_PLACE)](op)
+        return own[name](op)
     except (NotDrawnError, SnstatError) as error:  # or an option that no layer may have
         raise NotMappedError(str(error)) from None

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from snstat.layers.flatten import Flatten
 from snstat.layers.shape import Shape
-from snstat.sources.torch.layout import CHANNELS, Layout, NotMappedError, Padding, Step
+from snstat.sources.torch.layout import Layout, NotMappedError, Padding
 from snstat.sources.torch.operation import OTHERS, Made, Map, Operation
 
-MOVED = "it moves samples"
 DIVIDED = "it divides channels or positions"
 BORDER = "its border is not around positions alone"
 # What `F.pad` fills a border with.
@@ -19,41 +18,41 @@ ZEROS, AROUND = "constant", "circular"
 def _same(op: Operation) -> Made:
     name = op["self"].name
     if op.layouts.is_open(name):
-        return _as_it_is(op)
+        return Made(None, (_of_input(op),), arranged=op.layouts.arrangement(name))
     # A layer after it finds a border.
     border = op.layouts.padded.get(name)
     return Made(None, (op.entry_of(op["self"], padded=True),), padding=border)
 
 
-def _as_it_is(op: Operation, step: Step | None = None) -> Made:
-    """Return the input in another arrangement."""
+def _of_input(op: Operation) -> int:
     entry = op.value("self").entry
     if entry is None:
         raise NotMappedError(OTHERS)
-    return Made(None, (entry,), step=step)
+    return entry
 
 
-def _laid_out(op: Operation, step: Step, layout: Callable[[Layout, Shape], Layout | None]) -> Made:
+def _laid_out(op: Operation, after: Callable[[Layout], Layout | None]) -> Made:
     """Return the same values in another layout; those of a whole grid along one axis are those of a
     vector. Values of the input are independent, so that any arrangement of its samples will do."""
-    if op.layouts.is_open(op["self"].name):
-        return _as_it_is(op, step)
+    name = op["self"].name
+    if op.layouts.is_open(name):
+        found = after(op.layouts.arrangement(name))
+        if found is None and op.shape("self")[:1] == (op.node.shape or ())[:1]:
+            found = op.layouts.rearranged(op.node.shape or ())
+        if found is None:
+            raise NotMappedError(DIVIDED)
+        return Made(None, (_of_input(op),), arranged=found)
     entry = op.entry("self")
-    shape = op.layouts.shapes[entry]
-    found = layout(op.layout("self"), shape)
+    shape, found = op.layouts.shapes[entry], after(op.layout("self"))
     if found is None:
         raise NotMappedError(DIVIDED)
-    if shape.grid and len(found.axes) == 1:
-        after = Shape(shape.units)
-        return Made(Flatten(), (entry,), layout=Layout.of(after, (CHANNELS,)))
+    if shape.grid and len(found.axes) == 2 and found.has_samples:
+        return Made(Flatten(), (entry,), layout=op.first(Shape(shape.units), 0))
     return Made(None, (entry,), layout=found)
 
 
 def _reshaped(op: Operation) -> Made:
-    before, after = op.shape("self"), op.node.shape or ()
-    if before[:1] != after[:1]:
-        raise NotMappedError(MOVED)
-    return _laid_out(op, Step(True, after), lambda layout, shape: layout.reshaped(shape, after[1:]))
+    return _laid_out(op, lambda layout: layout.reshaped(op.node.shape or ()))
 
 
 def _permuting(order: Callable[[Operation, list[int]], Sequence[int]]) -> Map:
@@ -61,10 +60,8 @@ def _permuting(order: Callable[[Operation, list[int]], Sequence[int]]) -> Map:
     before."""
 
     def made(op: Operation) -> Made:
-        found = tuple(order(op, [*range(len(op.shape("self")))]))
-        if found[:1] != (0,):
-            raise NotMappedError(MOVED)
-        return _laid_out(op, Step(False, found), lambda layout, _: layout.permuted(found))
+        found = order(op, [*range(len(op.shape("self")))])
+        return _laid_out(op, lambda layout: layout.permuted(found))
 
     return made
 

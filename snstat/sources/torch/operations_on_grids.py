@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from snstat.layers.pixel_shuffle import PixelShuffle
 from snstat.layers.shape import Shape
 from snstat.layers.upsample import Upsample
 from snstat.layers.window_axis import CAUSAL, CIRCULAR, SAME, VALID
-from snstat.sources.torch.layout import CHANNELS, Layout, NotMappedError
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Layout, NotMappedError
 from snstat.sources.torch.operation import VECTOR, Made, Map, Operation
 from snstat.values.sizes import Sizes
 
@@ -58,7 +59,7 @@ def _conv(axes: int) -> Map:
         after = layer.shape([shape])
         if after.sizes != (*(op.node.shape or ())[2:], channels):
             raise NotMappedError(BORDER)
-        return Made(layer, (entry,), layout=Layout.first(after, axes))
+        return Made(layer, (entry,), layout=op.first(after, axes))
 
     return made
 
@@ -67,7 +68,7 @@ def _of_vector(op: Operation, entry: int, shape: Shape, channels: int) -> Made:
     """Return a convolution of one position, which was a vector before."""
     if op.shape(WEIGHT)[1:] != (shape.channels, *[1] * (len(op.shape(WEIGHT)) - 2)):
         raise NotMappedError(VECTOR)
-    after = Layout.first(Shape(channels), len(op.shape(WEIGHT)) - 2)
+    after = op.first(Shape(channels), len(op.shape(WEIGHT)) - 2)
     return Made(Dense(channels, **op.weights(WEIGHT, BIAS)), (entry,), layout=after)
 
 
@@ -113,7 +114,7 @@ def _conv_transpose(axes: int) -> Map:
             **ends,
             **op.weights(WEIGHT, BIAS, by_gain=False),
         )
-        return _on(layer, entry, shape, axes)
+        return _on(op, layer, (entry, shape), axes)
 
     return made
 
@@ -133,7 +134,7 @@ def _pool(kind: Callable[..., Layer], axes: int) -> Map:
         layer = kind(size=_sizes(size), **options)
         if layer.shape([shape]).grid != (op.node.shape or ())[2:]:  # that of ceil_mode
             raise NotMappedError(BORDERED)
-        return _on(layer, entry, shape, axes)
+        return _on(op, layer, (entry, shape), axes)
 
     return made
 
@@ -145,11 +146,11 @@ def _adaptive_pool(axes: int) -> Map:
             return Made(None, (op.along("self", 1),))
         entry, shape = op.on_grid("self", axes)
         if set(after) == {1}:
-            return _on(GlobalMeanPool(), entry, shape, axes)
+            return _on(op, GlobalMeanPool(), (entry, shape), axes)
         if any(own % other for own, other in zip(before, after, strict=True)):
             raise NotMappedError(UNEVEN)
         size = tuple(own // other for own, other in zip(before, after, strict=True))
-        return _on(MeanPool(size=_sizes(size)), entry, shape, axes)
+        return _on(op, MeanPool(size=_sizes(size)), (entry, shape), axes)
 
     return made
 
@@ -162,14 +163,14 @@ def _mean(op: Operation) -> Made:
         raise NotMappedError
     count = len(op.shape("self"))
     over = {axis % count for axis in op["dim"] or ()}
-    merged = [axis for number in over if number for axis in layout.axes[number - 1]]
-    if CHANNELS in merged or 0 in over or not over:
+    merged = [digit for number in over for digit in layout.axes[number]]
+    if not {CHANNELS, SAMPLES}.isdisjoint(digit.axis for digit in merged) or not over:
         raise NotMappedError("it averages over more than positions")
-    if len(merged) < sum(size > 1 for size in shape.grid):
+    if math.prod(digit.size for digit in merged) < shape.positions:
         raise NotMappedError(PARTLY)
     kept = [
         () if number in over else axes
-        for number, axes in enumerate(layout.axes, 1)
+        for number, axes in enumerate(layout.axes)
         if op["keepdim"] or number not in over
     ]
     return Made(GlobalMeanPool(), (entry,), layout=Layout(tuple(kept)))
@@ -182,27 +183,29 @@ def _upsample(axes: int) -> Map:
         if any(after % before for before, after in pairs):
             raise NotMappedError("its positions have different numbers of copies")
         factor = tuple(after // before for before, after in pairs)
-        return _on(Upsample(_sizes(factor)), entry, shape, axes)
+        return _on(op, Upsample(_sizes(factor)), (entry, shape), axes)
 
     return made
 
 
 def _pixel_shuffle(op: Operation) -> Made:
     entry, shape = op.on_grid("self", 2)
-    return _on(PixelShuffle(op["upscale_factor"]), entry, shape, 2)
+    return _on(op, PixelShuffle(op["upscale_factor"]), (entry, shape), 2)
 
 
 def _instance_norm(op: Operation) -> Made:
     op.require_affine()
     start = op.along(INPUT, 1)
+    op.require_samples(INPUT)
     if not op["use_input_stats"]:
         raise NotMappedError("it takes running statistics")
     return Made(InstanceNorm(epsilon=op["eps"]), (start,))
 
 
-def _on(layer: Layer, entry: int, shape: Shape, axes: int) -> Made:
+def _on(op: Operation, layer: Layer, start: tuple[int, Shape], axes: int) -> Made:
     """Return a layer with samples × channels × so many axes before and after it."""
-    return Made(layer, (entry,), layout=Layout.first(layer.shape([shape]), axes))
+    entry, shape = start
+    return Made(layer, (entry,), layout=op.first(layer.shape([shape]), axes))
 
 
 def _sizes(sizes: tuple[int, ...]) -> Sizes:

@@ -12,7 +12,7 @@ from snstat.sources.weights.tensor import JAX, TORCH
 
 # Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
 WEIGHED = ("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
-PRODUCTS = {"matmul": "other", "mm": "mat2"}
+PRODUCTS = {"matmul": "other", "mm": "mat2", "addmm": "mat2"}
 
 
 def roles_of(graph: Graph, first: str) -> dict[str, Role]:
@@ -30,9 +30,10 @@ def roles_of(graph: Graph, first: str) -> dict[str, Role]:
         if not isinstance(weights, Ref) or weights.name not in graph.parameters:
             continue
         roles[graph.parameters[weights.name]] = Role(TORCH if node.op in WEIGHED else JAX)
-        biases = given.get("bias")
+        biases = given.get("self" if node.op == "addmm" else "bias")
         if isinstance(biases, Ref) and biases.name in graph.parameters:
-            fan_in = math.prod(graph.shapes[weights.name][1:])
+            shape = graph.shapes[weights.name]
+            fan_in = math.prod(shape[1:]) if node.op in WEIGHED else shape[0]
             roles[graph.parameters[biases.name]] = Role(fan_in=fan_in)
     return roles
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from snstat import layers as L  # noqa: N812  # as its page writes it
 from snstat.layers.shape import Shape
-from snstat.sources.torch.layout import CHANNELS, Layout
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Layout
 from tests.peers.trace.own_modules import conv, own, theory_of, traced
 from tests.peers.trace.test_theory import DEFAULT, ends, unknown
 
@@ -122,19 +122,38 @@ def test_borders_by_hand():
             "it takes the axes of a grid in another order",
         ),
         (
-            lambda m, x: m.b(x).view(-1, 4, 2, 8, 8).transpose(1, 2).flatten(1, 2),
+            lambda m, x: m.a(m.b(x).view(-1, 4, 2, 8, 8).transpose(1, 2).flatten(1, 2)),
+            "a",
+            "it takes a part of the channels",
+        ),
+        (
+            lambda m, x: torch.cat([m.b(x), m.b2(x)[:, :4]], 1).view(-1, 8, 12, 8),
             "Own",
             "it divides channels or positions",
         ),
-        (lambda m, x: m.b(x).transpose(0, 1), "Own", "it moves samples"),
-        (lambda m, x: m.b(x).flatten(0, 1), "Own", "it moves samples"),
+        (
+            lambda m, x: functional.group_norm(m.b(x).transpose(0, 1), 1),
+            "Own",
+            "it takes samples for channels",
+        ),
+        (
+            lambda m, x: functional.group_norm(m.b(x).flatten(0, 1)[None], 1),
+            "Own",
+            "it takes samples for channels",
+        ),
+        (lambda m, x: m.b(x).mean(0), "Own", "it averages over more than positions"),
+        (
+            lambda m, x: functional.instance_norm(m.b(x).permute(2, 1, 0, 3)),
+            "Own",
+            "it takes samples for channels",
+        ),
         (
             lambda m, x: m.b(x) + m.b2(x).transpose(2, 3),
             "Own",
             "its parts have their channels along other axes",
         ),
         (lambda m, x: torch.cat([m.b(x), m.b2(x)], 2), "Own", "it takes positions for channels"),
-        (lambda m, x: torch.cat([m.b(x), m.b2(x)], 0), "Own", "it joins samples"),
+        (lambda m, x: torch.cat([m.b(x), m.b2(x)], 0), "Own", "it joins samples or positions"),
         (lambda m, x: m.b(x).mean(2), "Own", "it averages over a part of the positions"),
         (lambda m, x: m.b(x).mean(1), "Own", "it averages over more than positions"),
         (
@@ -190,6 +209,10 @@ def test_what_mixes_axes_ends_theory(forward, path, reason):  # fmt: skip
     assert (path, reason) in [(end[0], end[2]) for end in found]
 
 
+def two_of(m, one, other):
+    return m.a(one) + m.b(other).reshape(one.shape)
+
+
 def test_arrangements_of_the_input():
     """The first layer says what they are; others have no theory, but for the same one."""
     two = own(
@@ -207,8 +230,14 @@ def test_arrangements_of_the_input():
         lambda m, x: m.a(x.flatten(1)) + m.b(x).flatten(1),
         a=lambda: nn.Linear(64, 64), b=lambda: nn.Conv2d(4, 4, 1),
     )  # fmt: skip
+    # To the first layer, what is along the axis of channels is a part of them.
+    assert ("b", 1, "it takes a part of the channels") in ends(theory_of(flat, "Bx4x4x4"))
+    across = own(
+        lambda m, x: two_of(m, x.reshape(-1, 6, 4), x.reshape(-1, 3, 8)),
+        a=lambda: nn.Linear(4, 4), b=lambda: nn.Linear(8, 8),
+    )  # fmt: skip
     words = "it takes the input in another arrangement than a layer before it"
-    assert ("b", 1, words) in ends(theory_of(flat, "Bx4x4x4"))
+    assert ("b", 1, words) in ends(theory_of(across, "Bx2x12"))
     patches = own(
         lambda m, x: m.a(x.view(-1, 3, 2, 4, 2, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 4, 48)),
         a=lambda: nn.Linear(48, 32),
@@ -277,20 +306,49 @@ def test_numbers_that_repeat_a_value_end_theory():
 
 
 def test_layouts_know_where_axes_go():
-    """Of values that are numbered by channel and position, against numpy's own reshape."""
-    shape = Shape(3, (2, 4))
-    layout = Layout.first(shape, 2)
-    assert layout == Layout(((CHANNELS,), (0,), (1,)))
-    assert layout.sizes(shape) == (3, 2, 4)
-    last = layout.permuted((0, 2, 3, 1))
-    assert last.places == ((1, 2), (3,))
-    merged = last.reshaped(shape, (8, 1, 3))
-    assert merged is not None
-    assert merged == Layout(((0, 1), (), (CHANNELS,)))
-    assert merged.reshaped(shape, (2, 4, 3)) == last
-    assert last.reshaped(shape, (4, 2, 3)) is None
-    assert last.reshaped(shape, (2, 12)).places is None
+    """Of values that are numbered by sample, position and channel, against numpy's own reshape."""
+    shape = Shape(6, (2, 4))
+    sizes = {SAMPLES: 3, 0: 2, 1: 4, CHANNELS: 6}
+    layout = Layout.first(shape, 3, 2)
+    assert layout.sizes == (3, 6, 2, 4)
+    assert layout.permuted((0, 2, 3, 1)).places == ((1, 2), (3,))
+    numbers = {axis: numbered(sizes, axis) for axis in sizes}
+    steps = [
+        ("permute", (0, 2, 3, 1)), ("reshape", (24, 6)), ("reshape", (3, 8, 2, 3)),
+        ("permute", (2, 1, 0, 3)), ("reshape", (2, 2, 4, 9)), ("reshape", (4, 1, 4, 3, 3)),
+        ("permute", (3, 0, 2, 4, 1)),
+    ]  # fmt: skip
+    for step, argument in steps:
+        if step == "permute":
+            layout = layout.permuted(argument)
+            numbers = {axis: own.transpose(argument) for axis, own in numbers.items()}
+        else:
+            layout = layout.reshaped(argument)
+            numbers = {axis: own.reshape(argument) for axis, own in numbers.items()}
+        for axis, there in numbers.items():
+            np.testing.assert_array_equal(told(layout, axis), there, err_msg=f"{step} {argument}")
+    assert Layout.first(shape, 3, 2).reshaped((4, 36)) is None  # 4 of the 3 samples × 6 channels
     one = Shape(1, (5,))
-    assert Layout.first(one, 1) == Layout(((), (0,)))
-    assert Layout.first(one, 1).has_channels(1, one)
-    assert not Layout.first(one, 1).has_channels(-1, one)
+    assert Layout.first(one, 3, 1).has_channels(1, one)
+    assert not Layout.first(one, 3, 1).has_channels(-1, one)
+
+
+def numbered(sizes, axis):
+    """Return (samples, channels, positions) filled with the numbers along one of them."""
+    order = (SAMPLES, CHANNELS, 0, 1)
+    found = np.indices([sizes[own] for own in order])
+    return found[order.index(axis)]
+
+
+def told(layout, axis):
+    """Return what a layout says that the numbers along an axis are, everywhere in the tensor."""
+    found = np.zeros(layout.sizes, int)
+    for place, merged in enumerate(layout.axes):
+        along = np.arange(layout.sizes[place])
+        rest, own = along.size, np.zeros_like(along)
+        for digit in merged:
+            rest //= digit.size
+            if digit.axis == axis:
+                own += along // rest % digit.size * digit.stride
+        found += own.reshape([-1 if n == place else 1 for n in range(len(layout.axes))])
+    return found

@@ -256,17 +256,36 @@ def test_what_is_written_to_a_part_of_a_tensor_ends_the_whole():
     class Part(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a, self.b = lecun(16, 16), lecun(16, 16)
+            self.a, self.b, self.c = lecun(16, 16), lecun(16, 16), lecun(4, 4)
 
         def forward(self, x):
             y = self.a(x)
-            y[:, :4].relu_()
-            return self.b(y)
+            part = y[:, :4].relu_()
+            return self.b(y), self.c(part)
 
     run = theory_of(Part, "Bx16")
-    assert ends(run) == [("Part", 1, "slice has no theory")]
+    assert ends(run) == [("b", 1, "it takes values of which a part was changed")]
     assert not unknown(run, "a")
     assert unknown(run, "b")
+    assert not unknown(run, "c")
+
+
+def test_what_is_written_to_the_whole_ends_its_parts():
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = lecun(16, 16), lecun(16, 16), lecun(4, 4)
+
+        def forward(self, x):
+            y = self.a(x)
+            part = y[:, :4]
+            y.relu_()
+            return self.b(y), self.c(part)
+
+    run = theory_of(Whole, "Bx16")
+    assert ends(run) == [("c", 1, "it takes values of which a part was changed")]
+    assert not unknown(run, "b")
+    assert unknown(run, "c")
 
 
 def test_a_view_beside_its_source_has_a_gradient_of_its_own():

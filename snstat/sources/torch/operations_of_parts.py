@@ -1,0 +1,147 @@
+"""Operations of PyTorch that take a tensor apart along one of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+
+from snstat.layers.activation import Activation
+from snstat.layers.block import Block
+from snstat.layers.entry import Entry
+from snstat.layers.multiply import Multiply
+from snstat.layers.shape import Shape
+from snstat.layers.slice import Slice
+from snstat.sources.torch.graph import Ref
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, Layout, NotMappedError
+from snstat.sources.torch.operation import Made, Map, Operation, Parts
+
+OF_SAMPLES, OF_POSITIONS = "it takes some of the samples", "it takes some of the positions"
+OF_CHANNELS = "it takes every so many of the channels"
+
+
+def _axis(op: Operation) -> int:
+    return int(op["dim"]) % len(op.shape("self"))
+
+
+def _split(op: Operation, sizes: Sequence[int], *, squeezed: bool = False) -> Made:
+    """Return the parts of so many numbers along an axis, each of which is taken by itself."""
+    ends = [*accumulate(sizes, initial=0)]
+    parts = Parts(op["self"].name, _axis(op), tuple(pairwise(ends)), squeezed)
+    return Made(None, (_entry(op, parts),), parts=parts)
+
+
+def _of_size(op: Operation) -> Made:
+    count, size = op.shape("self")[_axis(op)], op["split_size"]
+    if not isinstance(size, int):
+        return _split(op, size)
+    return _split(op, [min(size, count - first) for first in range(0, count, size)])
+
+
+def _of_sizes(op: Operation) -> Made:
+    return _split(op, op["split_sizes"])
+
+
+def _chunk(op: Operation) -> Made:
+    count = op.shape("self")[_axis(op)]
+    size = -(-count // op["chunks"])
+    return _split(op, [min(size, count - first) for first in range(0, count, size)])
+
+
+def _unbind(op: Operation) -> Made:
+    return _split(op, [1] * op.shape("self")[_axis(op)], squeezed=True)
+
+
+def _item(op: Operation) -> Made:
+    """Return one of the parts of a tensor."""
+    of, number = op["args"]
+    parts = op.context.values[of.name].parts if isinstance(of, Ref) else None
+    if parts is None:
+        raise NotMappedError
+    return _part(op, parts, *parts.bounds[number])
+
+
+def _select(op: Operation) -> Made:
+    axis = _axis(op)
+    number = op["index"] % op.shape("self")[axis]
+    return _part(op, Parts(op["self"].name, axis, (), True), number, number + 1)
+
+
+def _slice(op: Operation) -> Made:
+    axis = _axis(op)
+    count = op.shape("self")[axis]
+    if op["step"] != 1:
+        raise NotMappedError(OF_CHANNELS)
+    first, last, _ = slice(op["start"], op["end"]).indices(count)
+    return _part(op, Parts(op["self"].name, axis, (), False), first, last)
+
+
+def _narrow(op: Operation) -> Made:
+    axis = _axis(op)
+    first = op["start"] % op.shape("self")[axis]
+    return _part(op, Parts(op["self"].name, axis, (), False), first, first + op["length"])
+
+
+def _entry(op: Operation, parts: Parts) -> int:
+    """Return the layer whose values are taken apart. Raises NotMappedError unless that is along the
+    channels, or along an axis of size 1."""
+    entry = op.entry_of(Ref(parts.of))
+    digits = op.layouts.of(parts.of).axes[parts.axis]
+    there = {digit.axis for digit in digits}
+    if SAMPLES in there:
+        raise NotMappedError(OF_SAMPLES)
+    if there - {CHANNELS}:
+        raise NotMappedError(OF_POSITIONS)
+    return entry
+
+
+def _part(op: Operation, parts: Parts, start: int, stop: int) -> Made:
+    """Return the numbers `start` to `stop` − 1 along an axis."""
+    layout = op.layouts.of(parts.of) if op.context.values[parts.of].entry is not None else None
+    if layout is not None and layout.sizes[parts.axis] == stop - start:  # all there is
+        after = layout.without(parts.axis) if parts.squeezed else layout
+        return Made(None, (op.entry_of(Ref(parts.of)),), layout=after)
+    entry = _entry(op, parts)
+    return _sliced(entry, op.layouts.shapes[entry], op.layouts.of(parts.of), parts, (start, stop))
+
+
+def _sliced(
+    entry: int, shape: Shape, layout: Layout, parts: Parts, bounds: tuple[int, int]
+) -> Made:
+    digits = layout.axes[parts.axis]
+    start, stop = bounds
+    if len(digits) != 1 or digits[0].end != shape.channels:
+        raise NotMappedError(OF_CHANNELS)
+    stride = digits[0].stride
+    layer = Slice(start * stride, stop * stride)
+    if parts.squeezed:
+        return Made(layer, (entry,), layout=layout.without(parts.axis))
+    after = layout.changed(parts.axis, (Digit(CHANNELS, stride, stop - start),))
+    return Made(layer, (entry,), layout=after)
+
+
+def _glu(op: Operation) -> Made:
+    """Return a gate: one half of the channels times the sigmoid of the other."""
+    axis = _axis(op)
+    entry = op.along("self", axis)
+    half = op.layouts.shapes[entry].channels // 2
+    gate = Block((
+        Entry(Slice(0, half), (0,)),
+        Entry(Slice(half, 2 * half), (0,)),
+        Entry(Activation("sigmoid"), (2,)),
+        Entry(Multiply(), (1, 3)),
+    ))  # fmt: skip
+    after = Shape(half, op.layouts.shapes[entry].grid)
+    return Made(gate, (entry,), layout=op.layout("self").rechanneled(axis, after))
+
+
+OF_PARTS: Mapping[str, Map] = {
+    "split": _of_size,
+    "split_with_sizes": _of_sizes,
+    "chunk": _chunk,
+    "unbind": _unbind,
+    "getitem": _item,
+    "select": _select,
+    "slice": _slice,
+    "narrow": _narrow,
+    "glu": _glu,
+}
