@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "global_mean_pool": "GlobalMeanPool",
         "upsample": "Upsample",
         "pixel_shuffle": "PixelShuffle",
+        "crop": "Crop",
         "flatten": "Flatten",
         "embedding": "Embedding",
         "positions": "Positions",

@@ -20,6 +20,7 @@ from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.concat import Concat
 from snstat.layers.conv import Conv
 from snstat.layers.conv_transpose import ConvTranspose
+from snstat.layers.crop import Crop
 from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.dot_product_attention import DotProductAttention
@@ -66,6 +67,7 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "global_mean_pool": lambda _: GlobalMeanPool(),
     "upsample": lambda _: Upsample(2),
     "pixel_shuffle": lambda _: PixelShuffle(2),
+    "crop": lambda _: Crop(0, 2),
     "flatten": lambda _: Flatten(),
     "embedding": lambda width: Embedding(width, 1.5),
     # Theory of sinusoids depends on the width: see test_positions.py.
@@ -109,6 +111,7 @@ ON_GRIDS = (
     "global_mean_pool",
     "upsample",
     "pixel_shuffle",
+    "crop",
     "flatten",
 )
 # Kinds whose weights act at several times, so that gradients of them are no product of two moments.
@@ -129,6 +132,7 @@ AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "global_mean_pool": lambda x: Shape(x.channels),
     "upsample": lambda x: Shape(x.channels, tuple(2 * n for n in x.grid)),
     "pixel_shuffle": lambda x: Shape(x.channels // 2 ** len(x.grid), tuple(2 * n for n in x.grid)),
+    "crop": lambda x: Shape(x.channels, tuple(2 for _ in x.grid)),
     "flatten": lambda x: Shape(x.channels * x.positions),
     "embedding": lambda x: Shape(5, x.grid),
     "concat": lambda x: Shape(2 * x.channels, x.grid),

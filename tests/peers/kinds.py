@@ -237,6 +237,10 @@ def _called(function: Callable[..., torch.Tensor]) -> Make:
     return lambda part: Called(partial(function, part.layer))
 
 
+def _cropped(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    return x[(..., *[slice(layer.start, layer.stop)] * (x.ndim - 2))]
+
+
 MODULES: Mapping[str, Make] = {
     "dense": _dense,
     "conv": _conv,
@@ -253,6 +257,7 @@ MODULES: Mapping[str, Make] = {
     "global_mean_pool": _global_mean_pool,
     "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
     "pixel_shuffle": _pixel_shuffle,
+    "crop": _called(_cropped),
     "flatten": lambda _: nn.Flatten(),
     "embedding": _embedding,
     "positions": _positions,

@@ -7,16 +7,19 @@ from itertools import accumulate, pairwise
 
 from snstat.layers.activation import Activation
 from snstat.layers.block import Block
+from snstat.layers.crop import Crop
 from snstat.layers.entry import Entry
+from snstat.layers.flatten import Flatten
+from snstat.layers.layer import Layer
 from snstat.layers.multiply import Multiply
 from snstat.layers.shape import Shape
 from snstat.layers.slice import Slice
 from snstat.sources.torch.graph import Ref
-from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, Layout, NotMappedError
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, NotMappedError
 from snstat.sources.torch.operation import Made, Map, Operation, Parts
 
-OF_SAMPLES, OF_POSITIONS = "it takes some of the samples", "it takes some of the positions"
-OF_CHANNELS = "it takes every so many of the channels"
+OF_SAMPLES = "it takes some of the samples"
+NOT_NEXT = "it takes channels or positions that are not next to each other"
 
 
 def _axis(op: Operation) -> int:
@@ -70,7 +73,7 @@ def _slice(op: Operation) -> Made:
     axis = _axis(op)
     count = op.shape("self")[axis]
     if op["step"] != 1:
-        raise NotMappedError(OF_CHANNELS)
+        raise NotMappedError(NOT_NEXT)
     first, last, _ = slice(op["start"], op["end"]).indices(count)
     return _part(op, Parts(op["self"].name, axis, (), False), first, last)
 
@@ -82,41 +85,48 @@ def _narrow(op: Operation) -> Made:
 
 
 def _entry(op: Operation, parts: Parts) -> int:
-    """Return the layer whose values are taken apart. Raises NotMappedError unless that is along the
-    channels, or along an axis of size 1."""
+    """Return the layer whose values are taken apart. Raises NotMappedError for parts of samples."""
     entry = op.entry_of(Ref(parts.of))
     digits = op.layouts.of(parts.of).axes[parts.axis]
-    there = {digit.axis for digit in digits}
-    if SAMPLES in there:
+    if any(digit.axis == SAMPLES for digit in digits):
         raise NotMappedError(OF_SAMPLES)
-    if there - {CHANNELS}:
-        raise NotMappedError(OF_POSITIONS)
     return entry
 
 
 def _part(op: Operation, parts: Parts, start: int, stop: int) -> Made:
     """Return the numbers `start` to `stop` − 1 along an axis."""
-    layout = op.layouts.of(parts.of) if op.context.values[parts.of].entry is not None else None
-    if layout is not None and layout.sizes[parts.axis] == stop - start:  # all there is
-        after = layout.without(parts.axis) if parts.squeezed else layout
-        return Made(None, (op.entry_of(Ref(parts.of)),), layout=after)
-    entry = _entry(op, parts)
-    return _sliced(entry, op.layouts.shapes[entry], op.layouts.of(parts.of), parts, (start, stop))
-
-
-def _sliced(
-    entry: int, shape: Shape, layout: Layout, parts: Parts, bounds: tuple[int, int]
-) -> Made:
+    entry = op.entry_of(Ref(parts.of))
+    shape, layout = op.layouts.shapes[entry], op.layouts.of(parts.of)
     digits = layout.axes[parts.axis]
-    start, stop = bounds
-    if len(digits) != 1 or digits[0].end != shape.channels:
-        raise NotMappedError(OF_CHANNELS)
-    stride = digits[0].stride
-    layer = Slice(start * stride, stop * stride)
-    if parts.squeezed:
-        return Made(layer, (entry,), layout=layout.without(parts.axis))
-    after = layout.changed(parts.axis, (Digit(CHANNELS, stride, stop - start),))
+    after = layout.without(parts.axis)
+    if layout.sizes[parts.axis] == stop - start:  # all there is
+        return Made(None, (entry,), layout=after if parts.squeezed else layout)
+    _entry(op, parts)
+    if len(digits) != 1:
+        raise NotMappedError(NOT_NEXT)
+    (digit,) = digits
+    if not parts.squeezed:
+        after = layout.changed(parts.axis, (Digit(digit.axis, digit.stride, stop - start),))
+    layer: Layer
+    if digit.axis == CHANNELS:
+        if digit.end != shape.channels:
+            raise NotMappedError(NOT_NEXT)
+        layer = Slice(start * digit.stride, stop * digit.stride)
+    else:
+        layer = _cropped(shape, digit, start, stop)
+        if parts.squeezed and len(shape.grid) == 1:  # a vector
+            layer = Block((Entry(layer, (0,)), Entry(Flatten(), (1,))))
     return Made(layer, (entry,), layout=after)
+
+
+def _cropped(shape: Shape, digit: Digit, start: int, stop: int) -> Layer:
+    if digit.size != shape.grid[digit.axis]:
+        raise NotMappedError(NOT_NEXT)
+    if len(shape.grid) == 1:
+        return Crop(start, stop)
+    starts, stops = [0] * len(shape.grid), list(shape.grid)
+    starts[digit.axis], stops[digit.axis] = start, stop
+    return Crop(tuple(starts), tuple(stops))
 
 
 def _glu(op: Operation) -> Made:

@@ -20,6 +20,14 @@ def traced(target, inputs, **options):
     return run, whole_network(mapped, run.module)
 
 
+def entries(target, inputs, **options):
+    """Return the run of a module, and its layers with the numbers of their inputs."""
+    settings = {"trials": 2, "batch": 4, "backward": False, **options}
+    run, mapped = TracePlan(target, TraceSettings(inputs=inputs, **settings)).traced()
+    assert run.module.theory_ends == ()
+    return run, mapped.entries
+
+
 class Own(nn.Module):
     """A module with some layers, and a function of them and the input."""
 
