@@ -47,7 +47,9 @@ def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | NoTheory:
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        return (slope.of(after).moved(ahead.back).of(signal).scaled(1.0),)
+        # A single position is a pair with itself, also where pairs are not followed.
+        found = slope.of(after) if pairs else slope.of(after).moved(diagonal)
+        return (found.moved(ahead.back).of(signal).scaled(1.0),)
 
     return Step((signal,), after, pull, why_pairs=beyond_pairs(signal.same, after.same))
 

@@ -89,3 +89,12 @@ def test_theory_of_networks_is_what_plain_simulations_tend_to():
 def test_positions_that_are_not_there_are_refused(layer, shape, words):
     with pytest.raises(InvalidValueError, match=words):
         layer.shape([shape])
+
+
+def test_one_position_of_a_signal_without_pairs():
+    start = Signal(Shape(4, (3,)), np.zeros(3), np.array([1.0, 2.0, 3.0]), np.ones(3), OTHER)
+    step = Crop(1, 2).moments([start], 2)
+    assert (step.signal.same.item(), step.signal.gap.item()) == (2.0, 1.0)
+    (slope,) = step.pull(Slope(np.array([[5.0]]), np.array([[4.0]])))
+    np.testing.assert_allclose(math.exp(slope.log) * slope.same, [0.0, 5.0, 0.0])
+    np.testing.assert_allclose(math.exp(slope.log) * slope.gap, [0.0, 4.0, 0.0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,7 @@ from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, made
 if TYPE_CHECKING:
     import torch
 
+ITEM = "getitem"
 # Names of layers that begin with a digit get this before it. A name with its number has at most 100
 # characters.
 LAYER, MOST_OF_A_NAME = "layer_", 80
@@ -95,6 +97,9 @@ class _Mapper:
         self._shared: set[str] = set()
         self._ends: list[Left] = []
         self._live = _live(graph)
+        live = (node for node in graph.nodes if node.name in self._live)
+        self._readers = Counter(ref.name for node in live for ref in {*node.sources})
+        self._readers.update(ref.name for ref in graph.outputs)
 
     def take(self, node: Node) -> None:
         """Take up the next node."""
@@ -122,7 +127,8 @@ class _Mapper:
 
     def _mapped(self, node: Node) -> Value:
         """Return the value of a node that depends on the input."""
-        if node.shape is None and not self._graph.users.get(node.name):  # a check, no value
+        unused = not self._graph.users.get(node.name)
+        if unused and (node.shape is None or node.op == ITEM):  # a check, or a part that is left
             return Value()
         try:
             found = made(Operation(node, self._context))
@@ -135,7 +141,7 @@ class _Mapper:
             source = next((ref.name for ref in starts), "")
             if found.layer is not None:
                 entry = self._entered(node, found.layer, source, found)
-                return Value(entry=entry)
+                return Value(entry=entry, states=found.states)
             return self._same(node, source, found)
         except NotMappedError as error:
             self._tell(node, str(error) or _no_theory(node, node.scopes[-1]))
@@ -160,7 +166,7 @@ class _Mapper:
             self._layouts.padded[node.name] = found.padding
             return Value(entry=entry)
         # The gradient of this one is not that of a value that others use as well.
-        shared = self._graph.users.get(source, 1) > 1
+        shared = self._readers[source] > 1
         if node.op not in COPIES:
             self._shared |= {node.name} if shared else set()
             return self._values[source]
@@ -172,7 +178,8 @@ class _Mapper:
     def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
         self._layouts.take(node.name, source, found.layout)
-        self._require(node, self._shape(layer, found.inputs))
+        if node.shape is not None:
+            self._require(node, self._shape(layer, found.inputs))
         inputs = list(found.inputs)
         for place, factor in enumerate(found.factors):
             if factor != 1.0:

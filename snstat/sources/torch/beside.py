@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.nn.modules import rnn
 
 from snstat.layers.shape import Shape
 from snstat.results.module import Left
@@ -18,17 +17,12 @@ from snstat.sources.mapped import Mapped
 from snstat.sources.torch.as_network import Seen, as_layers
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
-from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.roles import roles_of
 from snstat.values.tracing import MODES
 
 TRAIN = MODES[0]
 # Laws of inputs that theory knows.
 DRAWN = ("normal", "uniform")
-
-# Where the first call is one of these, theory ends there, and no graph, for which torch takes
-# seconds, is needed.
-WITHOUT = rnn.RNNBase
 
 
 class Beside:
@@ -51,10 +45,8 @@ class Beside:
         aliases: Mapping[str, str],
         inputs: Inputs,
         drawn: tuple[Sequence[torch.Tensor], Mapping[str, torch.Tensor]],
-        first: tuple[str, nn.Module] | None = None,
     ) -> None:
-        """Look at the module of the first trial, which is called with the `drawn` inputs. `first`
-        is the module whose call completes first, after its path."""
+        """Look at the module of the first trial, which is called with the `drawn` inputs."""
         positional, by_name = drawn
         places = [n for n, source in enumerate(inputs.sources) if source.floating]
         source = inputs.sources[places[0]] if places else None
@@ -64,9 +56,6 @@ class Beside:
             return
         if source.batch_axis() != 0:
             self._end = Left(INPUT, f"the first axis of {source.text} is not that of samples")
-            return
-        if first is not None and isinstance(first[1], WITHOUT):
-            self._end = Left(first[0], f"{kind_of(first[1])} has no theory")
             return
         try:
             graph = exported(model, aliases, positional, by_name)

@@ -47,7 +47,8 @@ class NotDrawnError(Exception):
 
 class Role(NamedTuple):
     """What a parameter is: the weights of a linear map in a layout, "torch" (out, in) or "jax"
-    (in, out), or its biases, beside weights with `fan_in`; or any other parameter."""
+    (in, out), or what PyTorch draws by the `fan_in` of others: biases beside weights, and all
+    matrices and biases of recurrent layers; or any other parameter."""
 
     layout: str = ""
     fan_in: int = 0
@@ -123,6 +124,11 @@ class Draws:
         best = min(fitting, key=lambda scheme: abs(_z(seen, scheme)))
         return None if own and best.law == UNIFORM else math.sqrt(best.variance)
 
+    def require_default(self, name: str, what: str) -> None:
+        """Raise NotDrawnError for a parameter of the role of biases, of any number of axes, that is
+        not PyTorch's default."""
+        self._drawn(self._of(name), what)
+
     def same(self, name: str, other: str) -> bool:
         """Return whether two parameters have the same values in some trial, as copies have."""
         one, two = self._of(name).some, self._of(other).some
@@ -171,9 +177,9 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
     if seen.role.layout and array.ndim >= 2:
         seen.fans = fans_of(array.shape, seen.role.layout)
         _recognise(seen, Matrix(matrix_of(array, seen.role.layout), DTYPES[array.dtype.name]))
-    elif seen.role.fan_in and array.ndim == 1:
+    elif seen.role.fan_in:
         default = Named("torch_default", UNIFORM, 1.0 / (3.0 * seen.role.fan_in))
-        sizes = np.sort(np.abs(array.astype(np.float64)))
+        sizes = np.sort(np.abs(array.ravel().astype(np.float64)))
         mean = abs(float(array.mean(dtype=np.float64)))
         if mean < MEAN * math.sqrt(default.variance / array.size) and _distributed(default, sizes):
             seen.schemes = (default,)

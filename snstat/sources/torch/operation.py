@@ -52,7 +52,8 @@ class Value:
     """What a node returns: the values of the layer number `entry` (0 is the input), or a
     `parameter`, or a `number`; or something else, of which nothing is known if `ended`, and which
     does not depend on the input if not, and `why` then, if that is not told yet. A list has the
-    `parts` of a layer, and `scores` are what attention calculates on its way. What is written to it
+    `parts` of a layer, or the `states` of so many recurrent ones after their units at all times,
+    and `scores` are what attention calculates on its way. What is written to it
     is written to all that may share its memory, its `relatives`, too."""
 
     entry: int | None = None
@@ -62,6 +63,7 @@ class Value:
     why: str = ""
     relatives: list[Value] = field(default_factory=list)
     parts: Parts | None = None
+    states: int = 0
     scores: Scores | None = None
 
     def end(self, why: str = "") -> None:
@@ -85,7 +87,7 @@ class Made(NamedTuple):
     these, if they are not 1; None for one that leaves the values as they are. `layout` is that of
     its result, None for that of the value that it starts from. Without a layer, `arranged` may be
     how the input is rearranged, and `padding` what stands around the values; or there are `parts`,
-    or `scores`, which are no values of a layer."""
+    or `scores`, which are no values of a layer. A recurrent layer returns its `states` too."""
 
     layer: Layer | None
     inputs: tuple[int, ...]
@@ -95,6 +97,7 @@ class Made(NamedTuple):
     padding: Padding | None = None
     parts: Parts | None = None
     scores: Scores | None = None
+    states: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,10 @@ class Operation:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of an argument, () of what is no tensor."""
-        value = self[name]
+        return self.shape_of(self[name])
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        """Return the shape of a value."""
         return self._shapes.get(value.name, ()) if isinstance(value, Ref) else ()
 
     def value(self, name: str) -> Value:
@@ -205,7 +211,10 @@ class Operation:
 
     def number(self, name: str) -> float | None:
         """Return the number that an argument is, or that all its values are; None if it is none."""
-        value = self[name]
+        return self.number_of(self[name])
+
+    def number_of(self, value: Any) -> float | None:
+        """Return the same of a value."""
         if not isinstance(value, Ref):
             return float(value) if isinstance(value, int | float) else None
         found = self._values[value.name]
@@ -220,7 +229,11 @@ class Operation:
     def drawn(self, name: str, what: str) -> str:
         """Return the name of a parameter that a layer draws. Raises NotMappedError for values that
         are no parameter, or one that an earlier layer drew, or a copy of one."""
-        found = self.parameter(name)
+        return self.drawn_of(self[name], what)
+
+    def drawn_of(self, value: Any, what: str) -> str:
+        """Return the same of a value."""
+        found = self._values[value.name].parameter if isinstance(value, Ref) else None
         if found is None:
             raise NotMappedError(f"its {what} are computed from others")
         if found in self.context.used:

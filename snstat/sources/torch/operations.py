@@ -33,6 +33,7 @@ from snstat.sources.torch.operations_of_attention import (
 )
 from snstat.sources.torch.operations_of_axes import OF_AXES
 from snstat.sources.torch.operations_of_parts import OF_PARTS
+from snstat.sources.torch.operations_of_time import OF_TIME
 from snstat.sources.torch.operations_on_grids import ON_GRIDS
 
 
@@ -247,9 +248,10 @@ OPERATIONS: Mapping[str, Map] = {
     **OF_AXES,
     **OF_PARTS,
     **OF_ATTENTION,
+    **OF_TIME,
 }  # fmt: skip
 # Operations before which channels are along the last axis of an input, and along the second one.
-LAST = frozenset({"linear", "matmul", "mm", "addmm", "layer_norm", "rms_norm"})
+LAST = frozenset({"linear", "matmul", "mm", "addmm", "layer_norm", "rms_norm", *OF_TIME})
 FIRST = frozenset({*ON_GRIDS, "batch_norm", "group_norm", "feature_dropout", "pad"}) - {"mean"}
 # Of these, the result is another tensor with the same values; those of others are one.
 COPIES = frozenset({"clone", "_to_copy"})

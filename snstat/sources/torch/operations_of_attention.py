@@ -13,7 +13,7 @@ from snstat.sources.torch.graph import Ref
 from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, Layout, NotMappedError
 from snstat.sources.torch.operation import OTHERS, Made, Map, Operation, Scores
 
-MASKED = "its mask is not known"
+MASKED = "what it hides, or adds to scores, is not known"
 OTHER_AXES = "its tokens, heads or units are along other axes than those of attention"
 OTHER_HEADS = "queries, keys and values have different numbers of heads"
 NO_SOFTMAX = "it multiplies values of the input"

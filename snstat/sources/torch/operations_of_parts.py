@@ -15,10 +15,11 @@ from snstat.layers.multiply import Multiply
 from snstat.layers.shape import Shape
 from snstat.layers.slice import Slice
 from snstat.sources.torch.graph import Ref
-from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, NotMappedError
-from snstat.sources.torch.operation import Made, Map, Operation, Parts
+from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, Layout, NotMappedError
+from snstat.sources.torch.operation import Made, Map, Operation, Parts, Value
 
 OF_SAMPLES = "it takes some of the samples"
+STATES = "it takes states of a cell, or of several layers"
 NOT_NEXT = "it takes channels or positions that are not next to each other"
 
 
@@ -57,10 +58,26 @@ def _unbind(op: Operation) -> Made:
 def _item(op: Operation) -> Made:
     """Return one of the parts of a tensor."""
     of, number = op["args"]
-    parts = op.context.values[of.name].parts if isinstance(of, Ref) else None
-    if parts is None:
+    value = op.context.values[of.name] if isinstance(of, Ref) else Value()
+    if value.states:
+        return _state(op, of, number, value.states)
+    if value.parts is None:
         raise NotMappedError
-    return _part(op, parts, *parts.bounds[number])
+    return _part(op, value.parts, *value.parts.bounds[number])
+
+
+def _state(op: Operation, of: Ref, number: int, layers: int) -> Made:
+    """Return what a recurrent layer returns: its units at all times, or its last ones."""
+    entry, layout = op.entry_of(of), op.layouts.of(of.name)
+    if not number:
+        return Made(None, (entry,), layout=layout)
+    if number > 1 or layers > 1:
+        raise NotMappedError(STATES)
+    shape = op.layouts.shapes[entry]
+    crop = Crop(shape.positions - 1, shape.positions)
+    last = Block((Entry(crop, (0,)), Entry(Flatten(), (1,))))
+    after = Layout.of(Shape(shape.channels), op.layouts.samples, (CHANNELS,))
+    return Made(last, (entry,), layout=Layout(((), *after.axes)))
 
 
 def _select(op: Operation) -> Made:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from snstat.sources.torch.draws import Role
 from snstat.sources.torch.graph import Graph, Node, Ref
 from snstat.sources.torch.operations import is_known
+from snstat.sources.torch.operations_of_time import OF_TIME
 from snstat.sources.weights.tensor import JAX, TORCH
 
 # Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
@@ -26,6 +27,11 @@ def roles_of(graph: Graph, first: str) -> dict[str, Role]:
                 roles.setdefault(graph.parameters[ref.name], Role())
     for node in nodes:
         given = node.arguments
+        if node.op in OF_TIME:
+            width = graph.shapes[given["params"][1].name][1]
+            own = (graph.parameters.get(ref.name) for ref in given["params"])
+            roles |= {name: Role(fan_in=width) for name in own if name is not None}
+            continue
         weights = given.get("weight" if node.op in WEIGHED else PRODUCTS.get(node.op, ""))
         if not isinstance(weights, Ref) or weights.name not in graph.parameters:
             continue

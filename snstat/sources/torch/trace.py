@@ -191,8 +191,7 @@ class _Trace:
         }
         words = "is scripted, and its modules have no rows"
         self.notes += [f"{path} {words}" for path in own_modules.scripted(model)]
-        calls = ((path, modules[path]) for path, _, _ in probed or () if path in modules)
-        self.beside.look(model, self.aliases, self.inputs, self._draw(model, 0), next(calls, None))
+        self.beside.look(model, self.aliases, self.inputs, self._draw(model, 0))
 
     def _run(self, model: nn.Module, trial: int) -> None:
         """Run a module forward and back."""

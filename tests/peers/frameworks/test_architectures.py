@@ -237,7 +237,7 @@ def test_what_a_user_reads(name, tmp_path, monkeypatch):
     assert run.module.nonfinite is None
     reason = {
         "vit": "it depends on other values than those of the input",  # the token of the class
-        "swin": "it divides channels or positions",  # windows
+        "swin": "what it hides, or adds to scores, is not known",  # biases of relative positions
         "convnext": None,
     }.get(name, "is not drawn with known moments")
     if reason is None:

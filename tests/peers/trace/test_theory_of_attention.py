@@ -217,7 +217,7 @@ def shared(m, x):
             lambda m, x: functional.scaled_dot_product_attention(
                 heads_of(m.a(x)), heads_of(m.b(x)), heads_of(m.c(x)), attn_mask=torch.rand(6, 6)
             ),
-            "its mask is not known",
+            "what it hides, or adds to scores, is not known",
         ),
         (
             lambda m, x: functional.scaled_dot_product_attention(
