@@ -149,9 +149,10 @@ class _Mapper:
 
     def _tell(self, node: Node, why: str) -> None:
         """Say that theory ends at a node, if that matters to anything."""
-        if why and node.name in self._live:
-            scope = node.scopes[-1]
-            self._ends.append(Left(scope.path, why, scope.call))
+        scope = node.scopes[-1]
+        end = Left(scope.path, why, scope.call)
+        if why and node.name in self._live and end not in self._ends:
+            self._ends.append(end)
 
     def _same(self, node: Node, source: str, found: Made) -> Value:
         """Return the value of a node that is that of its source, maybe in another layout."""

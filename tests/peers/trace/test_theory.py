@@ -212,14 +212,20 @@ def test_tied_weights_have_no_theory_and_computed_ones_neither():
     assert ends(theory_of(Transposed, "Bx16")) == [("Transposed", 1, words)]
 
 
-def test_recurrence_has_no_theory_yet(monkeypatch):
+def test_samples_come_first(monkeypatch):
     monkeypatch.setattr(beside, "exported", None)  # torch takes seconds for a graph
     run = theory_of(lambda: nn.GRU(8, 16), "5xBx8", axes={"*": "P,S,U"})
     assert ends(run) == [("input", 1, "the first axis of 5xBx8 is not that of samples")]
-    run = theory_of(lambda: nn.GRU(8, 16, batch_first=True), "Bx5x8")
-    assert ends(run) == [("GRU", 1, "GRU has no theory")]
     for statistic in run.statistics.values():
         assert np.isnan(statistic.theory).all()
+
+
+def test_gates_of_recurrence_have_no_theory():
+    run = theory_of(lambda: nn.GRU(8, 16, batch_first=True), "Bx5x8")
+    (end,) = ends(run)
+    assert end[:2] == ("GRU", 1)
+    assert end[2].endswith("units that are kept depend on the weights of their own gates")
+    assert unknown(run, "GRU[0]")
 
 
 def test_functions_are_layers_as_modules_are():
