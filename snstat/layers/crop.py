@@ -26,8 +26,7 @@ STARTS, STOPS = GridSizes(0, MAX_WIDTH - 1), GridSizes(1, MAX_WIDTH)
 
 @dataclass(frozen=True)
 class Crop(Layer):
-    """Positions start, start + 1, …, stop − 1 along each axis of the grid: the last time of a
-    sequence, the first token, the middle of an image.
+    """Positions start, …, stop − 1 along each axis of the grid, such as the last time.
 
     E[x_u x_v] stays that of the positions that are kept, for any law of x; the others have no
     gradient. The squared gradient of the layer before is an average over all of its positions, of

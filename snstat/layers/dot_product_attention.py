@@ -32,10 +32,10 @@ class DotProductAttention(Layer):
     """softmax(q·k/√d) v of three layers q, k and v, in this order, on grids of one axis, whose
     positions are tokens.
 
-    Each head has d of the channels of q and k, as many of v, and a softmax of its own over all
-    tokens of k and v. It has no weights: with those of `dense` layers before and after it, it is
-    `attention` whose matrices are drawn each in its own way, as those of GPT-2 are, or whose q, k
-    and v are slices of one layer.
+    Each head has its share of the channels, d of them of q and of k, and a softmax of its own over
+    all tokens of k and v. It has no weights: with those of `dense` layers before and after it, it
+    is `attention` whose matrices are drawn each in its own way, as those of GPT-2 are, or whose q,
+    k and v are slices of one layer.
 
     Theory is that of `attention`, for tokens that are alike. It is null too unless q and k are
     Gaussian of mean 0, as they are behind weights and with nothing in between, v has mean 0, and

@@ -28,7 +28,7 @@ class _From(NamedTuple):
 
 @dataclass(frozen=True)
 class Slice(Layer):
-    """Units (channels) start, start + 1, …, stop − 1 of every position.
+    """Units (channels) start, …, stop − 1 of every position.
 
     All moments are those of the units before, of which they are some, where units are independent
     and alike. A squared gradient of the units before is the share of the units that are picked
