@@ -49,7 +49,8 @@ def drawn(name, rng, shape):
     if name == "uniform(limit=0.05)":
         return rng.uniform(-0.05, 0.05, shape)
     if "std=" in name:
-        std = float(name.partition("std=")[2].rstrip(")"))
+        size, _, count = name.partition("std=")[2].rstrip(")").partition("/√")
+        std = float(size) / math.sqrt(float(count or 1))
         return (cut if name.startswith("truncated") else normal)(rng, shape, std)
     if "mode=fan_out" in name:
         return (uniform if "uniform" in name else normal)(rng, shape, math.sqrt(2 / units))
@@ -85,6 +86,7 @@ NAMES = (
     *(f"glorot_{law}(gain=1.414)" for law in ("normal", "uniform")),
     *(f"normal(std={std})" for std in ("0.001", "0.01", "0.02", "0.05", "1")),
     *(f"truncated_normal(std={std})" for std in ("0.001", "0.01", "0.02", "0.05", "1")),
+    *(f"normal(std=0.02/√{count})" for count in (12, 24, 48, 72, 96)),
     "uniform(limit=0.05)",
 )
 

@@ -37,6 +37,7 @@ def variances(units, inputs):
         g * g / inputs for g in (0.75, 5 / 3)
     ]
     squares += [s * s for s in (0.001, 0.01, 0.02, 0.05, 1.0)] + [0.05**2 / 3]
+    squares += [0.02**2 / count for count in (12, 24, 48, 72, 96)]
     return np.array([*squares, *(0.8796256610342398**2 * square for square in squares)])
 
 

@@ -18,6 +18,8 @@ UNCORRECTED = "_uncorrected"
 GAINS = (("3/4", 0.75), ("5/3", 5.0 / 3.0))
 # Standard deviations that do not depend on the shape: of GPT-2 and BERT, of Keras, of embeddings.
 STDS = (0.001, 0.01, 0.02, 0.05, 1.0)
+# GPT-2 divides that of the last weights of a branch by √(2 · blocks): its sizes have so many.
+BRANCH, BLOCKS = 0.02, (6, 12, 24, 36, 48)
 # Keras' RandomUniform.
 LIMIT = 0.05
 
@@ -50,6 +52,9 @@ def named(fans: Fans) -> Iterator[Named]:
     for std in STDS:
         yield Named(f"normal(std={std:g})", NORMAL, std**2)
         yield Named(f"truncated_normal(std={std:g})", TRUNCATED, (std * TRUNCATED_STD) ** 2)
+    for blocks in BLOCKS:
+        name = f"normal(std={BRANCH:g}/√{2 * blocks})"
+        yield Named(name, NORMAL, BRANCH**2 / (2 * blocks))
     yield Named(f"uniform(limit={LIMIT:g})", UNIFORM, LIMIT**2 / 3.0)
 
 
