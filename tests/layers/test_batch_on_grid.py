@@ -117,3 +117,22 @@ def test_it_is_not_known_where_the_variance_is_far_from_a_number():
     shared = np.array([[1.0, -0.9, 0.0], [-0.9, 1.0, 0.0], [0.0, 0.0, 0.1]])
     uneven = Signal(Shape(8, (3,)), np.zeros(3), BORDER + shared, BORDER, GAUSSIAN)
     assert isinstance(layer.moments([uneven], 10**6), NoTheory)
+
+
+@pytest.mark.parametrize("common", [0.0, 0.6])
+def test_it_is_known_where_the_variance_of_all_entries_is_nearly_a_number(common):
+    """Of N Gaussian entries with the covariance C, centred, the mean of squares has the relative
+    variance 2 tr C²/(tr C)². Here by the whole matrix, for one batch after the other."""
+    # What samples share at the first position, they do not at the second.
+    same, crossed = np.diag([2.0, 1.0]), np.diag([common, 0.0])
+    known = []
+    for batch in range(2, 40):
+        whole = np.kron(np.ones((batch, batch)), crossed) + np.kron(np.eye(batch), same - crossed)
+        centre = np.eye(2 * batch) - 1.0 / (2 * batch)
+        whole = centre @ whole @ centre
+        spread = 2.0 * np.sum(whole**2) / np.trace(whole) ** 2
+        state = Signal(Shape(8, (2,)), np.zeros(2), same, same - crossed, GAUSSIAN)
+        found = not isinstance(BatchNorm().moments([state], batch), NoTheory)
+        assert found == (spread <= MOST_SPREAD)
+        known.append(found)
+    assert len(set(known)) == 2 or common

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from snstat.layers.highway import Highway, _Gate
 from snstat.layers.law import GAUSSIAN, OTHER
+from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 
@@ -128,3 +129,11 @@ def test_pairs_of_samples_and_their_gradients():
     assert step.signal.gap[0, 0] == pytest.approx(same - two, rel=1e-9)
     assert scale * back.same[0, 0] == pytest.approx(slope, rel=1e-9)
     assert scale * back.gap[0, 0] == pytest.approx(slope - slopes, rel=1e-9)
+
+
+@pytest.mark.parametrize("positions", [1, 2, 3])
+def test_it_is_not_known_on_grids(positions):
+    same = 1.5 * np.eye(positions)
+    state = Signal(Shape(8, (positions,)), np.zeros(positions), same, same, GAUSSIAN)
+    found = Highway("tanh").moments([state], 4)
+    assert isinstance(found, NoTheory) == (positions > 1)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+import numpy as np
 import pytest
+from scipy.stats import norm
 
 from snstat.activation import ACTIVATIONS
+from snstat.layers.initialisers import NORMALIZED
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.spread import Spread
 from snstat.layers.weights import Weights
@@ -59,3 +63,30 @@ def test_the_words_for_the_default_initialiser_are_true_of_every_activation(acti
     }
     found = defaults(activation, None, None, None)[0]
     assert named.get(activation, other.removeprefix("else ")) == found
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "lecun_uniform", "lecun_truncated"])
+@pytest.mark.parametrize("fourth", [1.0, 2.5, 8.0])
+def test_normalized_weights_have_the_kurtosis_of_a_direction(init, fourth):
+    """With w of any law and |w| = 1, E z⁴ is Σ x⁴ a + 3 Σ x_i² x_j² b for a = E w₁⁴ and n a +
+    n(n − 1) b = 1. By 1/R² = ∫ s e^(−sR) ds, a is an integral of two of one weight. The next order
+    is of 1/n of it."""
+    weights = Weights.of(init, 4_000, 10, form=NORMALIZED)
+    n = weights.fan_in
+    if weights.distribution == "uniform":
+        end, density = math.sqrt(3.0), lambda w: np.full_like(w, 0.5 / math.sqrt(3.0))
+    else:
+        end = 2.0 if weights.distribution == "truncated_normal" else 12.0
+        density = norm.pdf
+    nodes, widths = np.polynomial.legendre.leggauss(80)
+    w, dw = end * nodes, end * widths * density(end * nodes)
+    dw /= dw.sum()
+    w /= math.sqrt(dw @ w**2)
+    s = np.linspace(0.0, 60.0 / n, 2_001)
+    gone = np.exp(-np.outer(s, w**2)) * dw
+    own = np.trapezoid(s * (gone @ w**4) * gone.sum(axis=1) ** (n - 1), s)
+    beside = (1.0 - n * own) / (n * (n - 1))
+    # Of x with Σ x² = n.
+    quartic = own * n * fourth + 3.0 * beside * (n * n - n * fourth)
+    found = weights.spread(0.8, BEFORE._replace(fourth=fourth)).shape
+    assert found == pytest.approx(0.64 * (quartic / 3.0 - 1.0), rel=5e-3, abs=2e-6 / n)

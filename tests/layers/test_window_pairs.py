@@ -9,7 +9,7 @@ import pytest
 
 from snstat.errors import InvalidValueError
 from snstat.layers.window import window
-from snstat.layers.window_axis import PADDINGS
+from snstat.layers.window_axis import NOWHERE, PADDINGS, Axis
 
 SHAPES = [
     (grid, kernel, stride, dilation)
@@ -39,3 +39,21 @@ def test_sums_axis_by_axis_are_those_over_all_taps(padding):
         assert np.sum(back * products) == pytest.approx(np.sum(slope * found), abs=1e-10)
         seen += 1
     assert seen > 20
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_an_axis_is_padded_as_far_as_a_tap_or_a_position_goes(padding):
+    """And each tap takes the positions there that a window has for it."""
+    for size, kernel, stride, dilation in itertools.product(
+        (1, 2, 7), (1, 2, 3, 4), (1, 2, 3), (1, 2)
+    ):
+        try:
+            axis = Axis.of(size, kernel, stride, dilation, padding)
+        except InvalidValueError:
+            continue
+        padded = axis.padded
+        taken = [np.arange(len(padded))[axis.taken(tap)] for tap in range(kernel)]
+        assert len(padded) == max(size + axis.before, taken[-1][-1] + 1)
+        if padding != "circular":
+            padded = np.where((padded >= 0) & (padded < size), padded, NOWHERE)
+        np.testing.assert_array_equal(padded[np.array(taken)], axis.sources)

@@ -178,6 +178,12 @@ def test_steps_of_any_turn_can_be_asked_for():
     one = np.ones((1, 1))
     (after,) = step.pull(Slope(one, one))
     assert np.isfinite(turn.pull(after)[0].log)
+    back = Slope(one, one)
+    for number in reversed(range(TIMES)):
+        (own,) = step.steps_at(number)
+        (back,) = own.pull(back)
+    assert after.log == pytest.approx(back.log, rel=1e-12)
+    assert after.gap == pytest.approx(back.gap, rel=1e-12)
 
 
 def test_profiles_are_of_all_turns():
@@ -231,6 +237,13 @@ def test_polynomials_are_refused_where_they_miss():
     for other in (np.sin(nodes / 7.0), np.abs(nodes - 600.0), np.where(nodes > 600, np.nan, 1.0)):
         with pytest.raises(RoughError):
             stretch.of_nodes(other[:, None])
+
+    # Known at some nodes, whichever, as that they are 0: a polynomial through 0 would do.
+    for known in ([0], [1], [-1], range(1, len(nodes)), range(len(nodes) - 1)):
+        values = np.full(len(nodes), np.nan)
+        values[list(known)] = 0.0
+        with pytest.raises(RoughError):
+            stretch.of_nodes(values[:, None])
 
     def noise(numbers, states):
         return np.sin(np.array(numbers) * 1.0)[:, None] + 0.0 * states
