@@ -10,6 +10,7 @@ import pytest
 from snstat.activation import resolve
 from snstat.layers.between import activated_between
 from snstat.layers.block import Block
+from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.law import GAUSSIAN
@@ -153,3 +154,45 @@ def test_positions_that_differ_too_much_for_a_kink_have_a_reason():
     assert "too much" in ends["positions"]
     assert "too much" in ends["samples"]
     assert "pairs of positions are not followed" in ends["signal"]
+
+
+FITTED = ("dense", "conv", "multiply", "layer_norm", "rms_norm", "group_norm", "scale", "add")
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_positions_by_themselves_have_the_products_that_they_have_in_pairs(name):
+    """Of signals without pairs, products may come with those of pairs or without."""
+    layer, shape, count = layer_of(name, 40), Shape(40, (3,)), INPUTS.get(name, 1)
+    if name == "conv":
+        layer = layer.turned("kernel", 1)
+    rng = np.random.default_rng(5)
+    samples, crossed = [[], []], []
+    for _ in range(count):
+        values = rng.normal(0.3, 1.0, (2, 3, 40))
+        crossed.append(np.einsum("auk,bvk->abuv", values, values) / 40.0)
+        own = frozenset((object(),))
+        for one, x in zip(samples, values, strict=True):
+            same = x @ x.T / 40.0
+            one.append(Signal(shape, x.mean(axis=1), same, same, GAUSSIAN, own))
+    steps = [layer.moments(own, 2) for own in samples]
+    whole = layer.between(steps, crossed)
+    alone = [layer.moments([x.alone for x in own], 2) for own in samples]
+    assert [step.signal.same.ndim for step in (*steps, *alone)] == [2, 2, 1, 1]
+    for products in (crossed, [np.einsum("abuu->abu", own) for own in crossed]):
+        found = layer.between(alone, products)
+        np.testing.assert_allclose(found, np.einsum("abuu->abu", whole), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["plain", "normalized", "standardized"])
+@pytest.mark.parametrize("layer", [Dense(8), Conv(channels=8, kernel=3)])
+def test_products_after_weights_that_see_no_mean_are_not_known(layer, form):
+    """Neither are those of a sample that is too large for theory."""
+    layer, shape = layer.turned("weights", form), Shape(40, (3,))
+    signals = [random_signal(shape, seed) for seed in (0, 1)]
+    steps = [layer.moments([x], 2) for x in signals]
+    products = np.array([[a.same if a is b else np.eye(3) for a in signals] for b in signals])
+    found = layer.between(steps, [products])
+    assert isinstance(found, NoTheory) == (form == "standardized")
+    large = replace(signals[1], same=1e300 * signals[1].same)
+    beyond = [steps[0], replace(steps[1], inputs=(large,))]
+    assert isinstance(layer.between(beyond, [products]), NoTheory)
