@@ -41,7 +41,7 @@ def random_signal(shape, seed, *, pairs=True):
 @pytest.mark.parametrize("name", PAIRED)
 def test_kinds_that_are_linear_make_of_products_what_no_sample_changes(name, pairs):
     """The products of two samples come out alike, whichever of the two is taken for both."""
-    layer, shape = layer_of(name, 40), Shape(8, grids_of(name)[-1])
+    layer, shape = layer_of(name, 40), Shape(40, grids_of(name)[-1])
     count = INPUTS.get(name, 1)
     one, other = (
         [random_signal(shape, 2 * n + s, pairs=pairs) for n in range(count)] for s in (0, 1)
