@@ -105,10 +105,7 @@ def moments_of(name, positions, *, pairs):
     """Return the layer of a kind, and its step after signals of so many positions."""
     layer, shape = layer_of(name, 40), Shape(40, (positions,))
     own, nothing = np.eye(positions), np.zeros(positions)
-    states = [
-        Signal(shape, nothing, own + 0.2, 0.5 * own + 0.1, GAUSSIAN)
-        for _ in range(INPUTS.get(name, 1))
-    ]
+    states = [Signal(shape, nothing, own, own, GAUSSIAN) for _ in range(INPUTS.get(name, 1))]
     return layer, layer.moments([x if pairs else x.alone for x in states], BATCH)
 
 
