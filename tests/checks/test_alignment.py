@@ -102,6 +102,19 @@ def test_of_very_many_layers_those_of_one_place_are_pairs(monkeypatch):
     assert _aligned(ours, theirs) == [(0, 0), (3, 3), (4, 5)]
 
 
+@pytest.mark.parametrize(("more", "words"), [
+    (1, "1"), (3, "1, 2, 3"), (4, "1, 2, 3 and 1 more"), (5, "1, 2, 3 and 2 more"),
+])  # fmt: skip
+def test_three_layers_are_named_and_more_are_counted(more, words):
+    short, longer = (
+        snstat.propagate(network_of(RELU, *[SAME] * count, RELU, channels=64), **SAMPLING)
+        for count in (0, more)
+    )
+    how = "layers are matched by name and kind: "
+    assert unmatched(longer, short) == [f"{how}{words} not in the baseline"]
+    assert unmatched(short, longer) == [f"{how}{words} only in the baseline"]
+
+
 @pytest.mark.parametrize("same_seed", [False, True])
 def test_an_inserted_layer_without_a_name_is_one_note(tmp_path, same_seed):
     longer = network_of(*PLAIN[:1], SAME, *PLAIN[1:], channels=64)

@@ -295,6 +295,15 @@ def test_a_change_of_the_variance_between_networks_is_found(random):
     broken = compare(run, baseline, MIN_EFFECT)
     assert "varies by 0.00" in broken.text
     assert "another distribution" in broken.text
+    # Of second moments of another size too. The relative error of a deviation is 1/√30.
+    large = {"second_moment": np.full(20, 4.0)}
+    broken = compare(
+        sampled(random, trials=16, spread=0.002, scale=large),
+        sampled(random, trials=16, spread=0.02, scale=large),
+        MIN_EFFECT,
+    )
+    assert broken.value == pytest.approx(0.002 / 4, rel=5.0 / math.sqrt(30))
+    assert broken.bound == pytest.approx(0.02 / 4, rel=5.0 / math.sqrt(30))
     chance = spread_of(run, baseline).chance
     for layer in (0, 7, 19):
         deviations = [some.statistics["second_moment"].stderr[layer] for some in (run, baseline)]

@@ -160,6 +160,16 @@ def test_a_disagreement_of_theory_and_simulation_is_reported():
     assert judged.findings[0].remedy.startswith("run again with --seed 5 --trials 32")
 
 
+def test_two_trials_disagree_with_theory_and_one_tells_nothing():
+    """Student's t with 1 degree of freedom exceeds 1e7 with probability 2/(1e7 π)."""
+    for trials, layer in ((1, None), (2, 3)):
+        run = snstat.propagate("selu", **SMALL | {"trials": trials})
+        mean = replace(run.mean, stderr=np.full(run.depth + 1, 0.01))
+        run = replace(run, statistics=MappingProxyType({**run.statistics, "mean": mean}))
+        broken = disagrees(Request.build({}, saved=run).case(moved(run, "mean", 3, 1e7)))
+        assert (broken and broken.layer) == layer
+
+
 def test_the_finding_that_says_why_tells_what_is_not_compared():
     narrow = {**SMALL, "depth": 40}
     result = snstat.check("relu", **narrow)

@@ -7,10 +7,11 @@ import pytest
 from snstat.checks import network_remedies
 from snstat.checks.chance import too_narrow
 from snstat.checks.network_changes import _range, _scales
-from snstat.checks.network_clauses import which
+from snstat.checks.network_clauses import Set, which
 from snstat.checks.network_remedies import Attempt, network_remedy
 from snstat.checks.rules import CODES
 from snstat.network.editing import Draft
+from snstat.network.network import Network
 from tests.checks.cases import NORM, dense, network_case, network_of, residual
 
 FIVE = network_of(*[dense() for _ in range(5)])
@@ -33,6 +34,25 @@ MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
 ])  # fmt: skip
 def test_layers_in_words(network, names, words):
     assert which(Draft.of(network), names.split()) == words
+
+
+@pytest.mark.parametrize(("names", "layers", "now"), [
+    ("0", "dense layer 0", "2 from [defaults]"),
+    ("1", "dense layer 1", "2"),  # its own
+    ("0 1", "dense layers 0 and 1", "2"),
+    ("0 2", "dense in [defaults]", "2"),  # all that have it from there
+    ("0 1 2", "dense layer 1 and of dense in [defaults]", "2"),
+])  # fmt: skip
+def test_a_value_that_only_some_layers_have_by_default_is_said_to_be_from_there(names, layers, now):
+    form = {
+        "input": {"channels": 8},
+        "defaults": {"dense": {"weight_gain": 2.0, "width": 8}},
+        "layers": [{"kind": "dense"}, {"kind": "dense", "weight_gain": 2.0}, {"kind": "dense"}],
+    }
+    network = Network.read(form)
+    draft = Draft.of(network, network.written)
+    words = Set("weight_gain", names.split(), 1.0, "2").words(draft)
+    assert words == f'set "weight_gain" of {layers} to 1 (now {now})'
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ breaks the rule no more."""
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from dataclasses import MISSING, dataclass, replace
@@ -110,6 +111,16 @@ def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
     )
     assert float(words[1]) == pytest.approx(gain, rel=2e-3)
     assert RULES["SN101"](found.changed(followed(found.network, broken.remedy))) is None
+
+
+def test_the_gain_is_tuned_to_the_last_layer():
+    """A ReLU layer of gain G and a factor of 3 make 9 G²/2 of a second moment."""
+    found = network_case(dense(activation="relu"), SCALED | {"factor": 3.0})
+    (attempt,) = network_remedies._tuned(found, Draft.of(found.network))
+    gain = attempt.case.network.form()["layers"][0]["weight_gain"]
+    # Of four digits, after halvings that leave next to nothing.
+    assert gain == pytest.approx(math.sqrt(2.0 / 9.0), abs=1e-4)
+    assert attempt.case.predicted("second_moment")[-1] == pytest.approx(1.0, rel=1e-3)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import snstat
 from snstat.network.network import Network
 from tests.checks.cases import dense
@@ -42,12 +44,42 @@ def test_notes_say_each_reason_why_theory_ends_once():
     assert not any("SN201" in note for note in seen.notes)
 
 
+def test_theory_that_ends_at_the_first_layer_ends_for_all():
+    form = {"name": "net", "input": {"channels": 8, "grid": [8]}}
+    layers = [{"kind": "max_pool", "size": 2}, {"kind": "flatten"}, dense(16)]
+    found = snstat.check(Network.read(form | {"layers": layers}), **SAMPLING)
+    (ends,) = [note for note in found.notes if note.startswith("no theory from")]
+    assert ends.startswith("no theory from layer 1 (0, max_pool) on: ")
+
+
+def test_samples_of_zeros_are_counted_where_there_are_others():
+    data = np.random.default_rng(0).normal(size=(8, 16))
+    data[3] = 0.0
+    words = "12.50% of the samples are all zeros; the cosine leaves them out"
+    assert words in snstat.check("tanh", 2, width=16, inputs=data, trials=4).notes
+    for rows in (data[3:4], data[:3]):
+        notes = snstat.check("tanh", 2, width=16, inputs=rows, trials=4).notes
+        assert not any("zeros" in note for note in notes)
+
+
 def test_rules_of_gradients_say_from_which_layer_on_they_judge():
     """Batch norm of three samples ends the way back."""
     layers = [dense(16), {"kind": "batch_norm"}, dense(16), dense(16)]
     found = snstat.check(network(*layers), batch=3, trials=2)
     words = "judged only from layer 2 on: theory does not know the gradients; use --backward"
     assert f"SN201, SN202 and SN203 {words}" in found.notes
+
+
+def test_tokens_have_no_gradients_and_no_second_moments_to_miss():
+    """Else rules would say of the input that theory does not know it."""
+    form = {"name": "net", "input": {"tokens": 16, "grid": [4]}}
+    layers = [{"kind": "embedding", "width": 8}, dense(8), {"kind": "flatten"}, dense(4)]
+    found = snstat.check(Network.read(form | {"layers": layers}), **SAMPLING)
+    judged = [note for note in found.notes if "judged" in note]
+    assert [note.split(" not judged")[0] for note in judged] == ["SN104 and SN302"]
+    pool = {"kind": "max_pool", "size": 3, "stride": 1, "padding": "same"}
+    found = snstat.check(Network.read(form | {"layers": [*layers[:2], pool]}), **SAMPLING)
+    assert "SN403 not judged at 1 of 3 layers with several positions: no theory" in found.notes
 
 
 def test_dropout_behind_the_end_of_theory_is_not_judged():

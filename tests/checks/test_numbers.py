@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 from snstat import Network, check, propagate
-from snstat.checks.numbers import leaves_range
+from snstat.checks.numbers import FORMATS, _signals, leaves_range
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
 
@@ -231,6 +231,26 @@ def test_inputs_whose_squares_underflow_are_not_called_zero(width):
     [text] = [finding.message for finding in found.findings if finding.code == "SN001"]
     assert "activations below 2e-162 (theory" in text
     assert not any(finding.code == "SN401" for finding in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("zero_samples", "q", "erased", "signal"),
+    [
+        (0.5, 1.0, False, [1.0, math.nan, 4.0]),  # some samples are not 0, so squares underflow
+        (0.0, 0.0, False, [1.0, math.nan, 4.0]),
+        (1.0, 0.0, False, [1.0, 0.0, 4.0]),  # too small before the activation
+        (1.0, 1.0, False, [1.0, math.nan, math.nan]),  # dead, and so all that comes after
+        (1.0, 0.0, True, [1.0, math.nan, math.nan]),  # weights of 0
+    ],
+)
+def test_a_second_moment_of_0_tells_a_signal_that_is_too_small(zero_samples, q, erased, signal):
+    made = SimpleNamespace(
+        pre_second_moments=lambda _: np.array([math.nan, q, 1.0]),
+        seen={"zero_samples": np.array([0.0, zero_samples, 0.0])}.get,
+        erased=np.array([False, erased, False]),
+    )
+    found = _signals(made, np.array([1.0, 0.0, 4.0]), FORMATS["float32"])
+    np.testing.assert_array_equal(found, signal)
 
 
 def test_zero_samples_of_weights_of_zero():

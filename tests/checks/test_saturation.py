@@ -8,6 +8,7 @@ import pytest
 from snstat import check
 from snstat.activation import ACTIVATIONS
 from snstat.checks.look import look
+from snstat.checks.rules import RULES
 from tests.checks.cases import case
 
 SMALL = {"width": 8, "batch": 2, "trials": 2}
@@ -54,3 +55,19 @@ def test_dead_networks_of_relu6_are_not_called_saturated():
     [finding] = check("relu6", 20, width=2, select=["SN401"]).findings
     assert "dead" in finding.message
     assert "saturated" not in finding.message
+
+
+def test_dead_networks_are_told_once_whatever_else_is_told_first():
+    """Of two units both are 0 for a sample in a quarter of the layers."""
+    alone = RULES["SN401"](case("relu", 20, width=2, batch=1))
+    share = 1.0 - 0.75**3
+    assert (alone.layer, alone.verdict) == (3, "collapsed")
+    assert alone.value == pytest.approx(share, rel=1e-12)
+    networks = "of the networks give one output for every input from layer"
+    assert alone.text == f"{share:.1%} {networks} 3 on (theory), more than 0.5"
+    for batch, other in ((1, "dead"), (8, "saturated")):
+        both = RULES["SN401"](case("relu6", 20, width=2, batch=batch, weight_gain=20.0))
+        assert (both.layer, both.verdict) == (1, "collapsed")
+        first, last = both.text.split("5; ")
+        assert other in first
+        assert networks in last

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import snstat
 from snstat.checks.bounds import Bounds
-from snstat.checks.widths_flat import fitted, judge_widths, widths_of
+from snstat.checks.widths_flat import _trend_without_slope, fitted, judge_widths, widths_of
 from snstat.errors import InvalidValueError
 from tests.robustness.processes import call, one_complaint
 
@@ -124,6 +125,20 @@ def test_a_signal_without_size_fails(std, trend, words):
     lost = slopes[finding.layer]
     assert (lost.slope, lost.trend, lost.trend_words) == (None, trend, words)
     assert all(slope.trend in ("flat", "growing") for slope in slopes[: finding.layer])
+
+
+@pytest.mark.parametrize(("second", "error", "finite", "trend"), [
+    (1.0, 0.1, True, None), (1.0, 0.1, False, "non-finite"), (math.inf, 0.1, True, "non-finite"),
+    # The square of a deviation may overflow before the value does.
+    (1e300, math.inf, True, "non-finite"), (1e300, math.nan, True, "non-finite"),
+    (0.0, 0.0, True, "vanishing"), (0.0, math.nan, True, "vanishing"),
+    (math.nan, math.nan, True, None),  # tokens
+])  # fmt: skip
+def test_what_has_no_logarithm(second, error, finite, trend):
+    moment = SimpleNamespace(estimate=np.array([1.0, second]), stderr=np.array([0.1, error]))
+    run = SimpleNamespace(statistics={"second_moment": moment}, finite=np.array([True, finite]))
+    assert _trend_without_slope(run, 0) is None
+    assert _trend_without_slope(run, 1) == trend
 
 
 def test_one_width_that_overflows_fails_before_others_that_grow():
