@@ -214,7 +214,7 @@ def power(logarithm: float) -> float | None:
         value = math.exp(logarithm)
     except OverflowError:
         return None
-    return value if value > 0 else None
+    return value if 0 < value < math.inf else None
 
 
 def scientific(logarithm: float) -> str:

@@ -10,12 +10,21 @@ import pytest
 
 import snstat
 from snstat.activation import ACTIVATIONS
+from snstat.checks.backward import scientific
 from snstat.checks.bounds import Bounds
 from snstat.checks.numbers import FORMATS
-from snstat.checks.rules import CODES, choose, explanation
+from snstat.checks.rules import CODES, RULES, choose, explanation
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.limits import MAX_DEPTH, MAX_SCALE
-from tests.checks.cases import JUDGEMENTS, judged, mean_of, second_moments
+from tests.checks.cases import (
+    JUDGEMENTS,
+    case,
+    dense,
+    judged,
+    mean_of,
+    network_case,
+    second_moments,
+)
 
 
 @pytest.mark.parametrize(("activation", "depth", "options", "verdict", "codes"), JUDGEMENTS)
@@ -89,6 +98,16 @@ def test_gradients_are_the_product_of_the_slopes(activation, gain):
     assert finding.layer == 0
     assert math.log(finding.value) == pytest.approx(total, rel=1e-4)
     assert finding.bound == pytest.approx(1e6 if total > 0 else 1e-6)
+
+
+@pytest.mark.parametrize(("logarithm", "words"), [
+    (0.0, "1"), (math.log(1234.5), "1.23e+03"), (-700.0, "9.86e-305"),
+    # Beyond a float's range: as a power of ten.
+    (1000.0 * math.log(10.0), "10^1000"), (-2000.0 * math.log(10.0), "10^-2000"),
+    (math.inf, "infinity"), (-math.inf, "0"),
+])  # fmt: skip
+def test_numbers_of_any_size_are_told(logarithm, words):
+    assert scientific(logarithm) == words
 
 
 def test_the_layer_where_gradients_cross_their_bound_is_counted_from_the_end():
@@ -208,6 +227,16 @@ def test_the_domain_of_theorem_one():
     assert "SN601" not in judged("relu", 16)[1]
 
 
+def test_weights_outside_theorem_one_are_told_with_their_layer_where_layers_differ():
+    told = RULES["SN601"](case("selu", 4, weight_gain=2.0))
+    assert told.text.startswith("weights have square sum 4 ")
+    assert told.layer is None
+    layers = [dense(activation="relu"), dense(activation="selu", weight_gain=2.0)]
+    told = RULES["SN601"](network_case(*layers))
+    assert told.text.startswith("weights of layer 2 have square sum 4 ")
+    assert told.layer == 2
+
+
 def test_narrow_networks_differ():
     # ReLU: every layer adds κ/n = 5/n to the variance of the log second moment; the input has 2/n.
     finding = judged("relu", 32, width=64)[1]["SN502"]
@@ -244,6 +273,7 @@ def test_rules_are_selected_by_code_name_or_prefix():
         {"depth_limit": 1.5},
         {"second_moment_min": -1.0},
         {"second_moment_min": 2.0, "second_moment_max": 1.0},
+        {"second_moment_min": 1.0, "second_moment_max": 1.0},
         {"second_moment_max": math.inf},
         {"target_mean": 0.0},
         {"target_variance": 1.0},
