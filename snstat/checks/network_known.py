@@ -105,9 +105,8 @@ class NetworkKnown:
             if is_sum:
                 sums[number] = True
             for source in row.sources:
-                if source + 1 < number:
-                    changes[: 1 + is_sum, source + 1] += 1
-                    changes[: 1 + is_sum, number] -= 1
+                changes[: 1 + is_sum, source + 1] += 1
+                changes[: 1 + is_sum, number] -= 1
         passed = np.cumsum(changes[:, :-1], axis=1) > 0
         return passed[0], passed[1], sums
 

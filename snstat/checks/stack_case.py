@@ -24,8 +24,6 @@ from snstat.theory.saturation import resting_by_layer
 
 # So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
 WIDE = 64
-# Statistics that need more than one sample.
-PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
 
 
 @dataclass(frozen=True)
@@ -249,8 +247,7 @@ class StackCase(Case):
 
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""
-        pairs = name in PAIRS and (name != "dead_fraction" or self.activation.flat)
-        found = (self.prediction if pairs else self.alone).statistics.get(name)
+        found = self.prediction.statistics.get(name)
         return self.unknown if found is None else found
 
 
