@@ -235,3 +235,20 @@ def test_a_run_does_not_change_given_data(order, monkeypatch):
         inputs = DataInputs("data", data, shape[0])
         simulate(stack, inputs, trials=2, seed=0, dtype="float32", sampler="dense", backward=True)
         np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize(("width", "input_width", "batch", "threads", "at_once"), [
+    (64, 64, 32, 1, 8),  # 2¹⁴ activations of a layer, 2¹¹ of each trial
+    (64, 512, 32, 1, 1),
+    (64, 2048, 32, 1, 1),  # one trial has more
+    (2048, 64, 32, 1, 1),
+    (512, 512, 64, 4, 1),  # a team has one trial at a time
+])  # fmt: skip
+def test_as_many_trials_share_a_call_as_have_few_activations(
+    width, input_width, batch, threads, at_once
+):
+    stack = Stack.build("tanh", 3, width, input_width=input_width)
+    inputs = DrawnInputs("normal", input_width, batch, 0.0, 1.0)
+    network = DenseSampler(stack, inputs, 2, 0, "float32", threads)
+    assert (network.members > 1) == (threads > 1)
+    assert network.at_once == at_once

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 
+import numpy as np
 import pytest
 
 from snstat.engine.general.footprint import footprint
@@ -88,6 +90,14 @@ def use(name, does):
 
 def test_what_does_as_it_says_is_sampled():
     assert use("", None).estimate.shape[0] == 8
+
+
+def test_the_way_back_ends_at_a_gradient_that_is_not_finite():
+    """Of the layers 2.. of a block of two, three times, the last is the kind that returns it."""
+    for value in (math.inf, math.nan):
+        found = use("pull", lambda slopes, value=value: (np.full_like(slopes[0], value),))
+        expected = [math.nan] * 6 + [value, 0.0]
+        np.testing.assert_array_equal(found.log_gradient, [expected] * 2)
 
 
 @pytest.mark.parametrize(

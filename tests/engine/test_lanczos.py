@@ -100,6 +100,7 @@ def require_products(network, *, allowed, trial=1, **options):
         left, right = (random.normal(size=(4, units)) for units in jacobian.shape)
         size = np.abs(jacobian).max() or 1.0
         found = products.pulled(left)  # which sets the scale
+        assert np.abs(found).max() == pytest.approx(1.0 if jacobian.any() else 0.0, rel=1e-12)
         scale = math.exp(0.5 * products.log)
         np.testing.assert_allclose(scale * found, left @ jacobian, atol=1e-13 * size)
         found = scale * products.pushed(right)
@@ -155,6 +156,15 @@ def test_products_with_the_jacobian_by_a_layer(source):
     assert size > 0
     np.testing.assert_allclose(scale * pulled, jacobian, atol=1e-12 * size)
     np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7 * size)
+
+
+@pytest.mark.parametrize("grid", [(3,), (3, 2)])
+@pytest.mark.parametrize("source", [1, 2, 3])
+def test_products_with_the_jacobian_by_a_layer_on_a_grid(source, grid):
+    """What does not depend on it has the shape of its grid too."""
+    conv = Conv(channels=2, kernel=2, activation="tanh")
+    entries = Entry(conv), Entry(conv, (0,)), Entry(Add(), (0, 2)), Entry(Multiply(), (1, 3))
+    require_products(Network(Shape(2, grid), Block(entries)), allowed=3e-7, source=source)
 
 
 @pytest.mark.parametrize("source", [0, 1, 2, 3, 4])
@@ -214,6 +224,10 @@ def test_a_kink_beside_the_sample_has_the_slope_that_the_way_back_takes():
     products = products_of(network, copies=6)
     scale = math.exp(0.5 * products.log) if products.pulled(np.eye(6)) is not None else 1.0
     np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7)
+
+
+def test_products_with_a_jacobian_of_zeros_are_zeros():
+    require_products(Network(Shape(4), Block((Entry(Dense(5)), Entry(Scale(0.0))))), allowed=0.0)
 
 
 def test_scales_beyond_a_float_are_carried_as_logarithms():
@@ -290,6 +304,19 @@ def test_few_dimensions_are_exhausted(rank):
     parts = starts_of(matrix)[1]
     zero = found.weights[found.values <= 1e-6 * exact[0]].sum()
     assert zero == pytest.approx(parts[rank:].mean(axis=1).sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (2, 40), (40, 2)])
+def test_errors_are_at_least_the_rounding_of_the_largest_value(shape):
+    """Of one unit, and of two whose values are a million apart. Squares of values have the rounding
+    of the largest square, and so half of the digits."""
+    matrix = drawn(*shape, layers=1)
+    matrix *= np.geomspace(1.0, 1e-6, min(shape)).reshape((-1, 1) if shape[0] < 3 else (1, -1))
+    found, exact = ritz(matrix), np.linalg.svd(matrix, compute_uv=False)
+    assert found.values.shape == exact.shape
+    assert (np.abs(found.values - exact) <= found.errors).all()
+    assert (found.errors >= math.sqrt(np.finfo(float).eps) * exact[0]).all()
+    assert found.errors[0] <= 1e-6 * exact[0]
 
 
 def test_what_is_not_finite_has_no_values():

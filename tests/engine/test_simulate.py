@@ -4,6 +4,8 @@ interrupted."""
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -374,3 +376,10 @@ def test_cosines_do_not_depend_on_the_size_of_the_signal(init, sampler, power):
     scaled = snstat.propagate("relu", 2, **options, input_std=2.0**power)
     np.testing.assert_allclose(scaled.cosine.estimate, ordinary.cosine.estimate, atol=1e-12)
     assert not scaled.zero_samples.estimate.any()
+
+
+def test_its_module_loads_no_kernels():
+    """Others take from it how many cores there are."""
+    program = "import sys, snstat.engine.simulate\nsys.exit('numba' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0

@@ -13,6 +13,7 @@ import math
 import numpy as np
 import pytest
 
+from snstat.engine.general.sampler import measure as measure_layer
 from snstat.engine.tensor import MEASURED_OF_TENSORS, Still, measure, square_norm
 from snstat.engine.tensor_layout import arranged
 from tests.engine import tensor_oracle as oracle
@@ -188,3 +189,17 @@ def test_the_squared_norm():
     assert square_norm(array) == pytest.approx(expected, rel=TOLERANCE)
     assert square_norm(array.transpose(2, 0, 1)) == pytest.approx(expected, rel=TOLERANCE)
     assert square_norm(np.zeros((0, 3), "float32")) == 0
+
+
+@pytest.mark.parametrize(
+    "shape", [(5, 4), (5, 4, 1), (5, 4, 1, 1), (5, 4, 3), (5, 4, 3, 2)], ids=str
+)
+def test_values_of_layers_are_measured_by_their_axes(shape):
+    """Channels, samples, and the axes of a grid, which may have a single position."""
+    array = drawn(shape, "float64")
+    found = np.empty(len(MEASURED_OF_TENSORS))
+    assert measure_layer(array, (0.25, 0.5), found)
+    expected = oracle.statistics(array, "US" + "P" * (len(shape) - 2))
+    expected |= {"dead_fraction": 0.25, "saturated_fraction": 0.5}
+    for name, value in zip(MEASURED_OF_TENSORS, found, strict=True):
+        assert value == pytest.approx(expected[name], rel=TOLERANCE, abs=1e-13, nan_ok=True), name

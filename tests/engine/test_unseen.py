@@ -9,10 +9,10 @@ import pytest
 from numba import config
 
 from snstat.engine.general.draw import LayerDraw
-from snstat.engine.general.growing import Growing
+from snstat.engine.general.growing import Growing, directions
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.samplers import samplers
-from snstat.engine.general.unseen import UnseenMatrices
+from snstat.engine.general.unseen import UnseenMatrices, matrix_bytes
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels.random import Draw
 from snstat.experiment.inputs import DrawnInputs
@@ -96,6 +96,17 @@ def test_products_have_the_covariance_of_the_columns():
     assert np.mean(apart**2) == pytest.approx(own @ own, rel=5.0 * math.sqrt(2.0 / outputs))
 
 
+@pytest.mark.parametrize(("size", "rank"), [(1e-5, 3), (1e-7, 2), (0.0, 2)])
+def test_a_direction_is_new_where_a_millionth_of_a_column_leaves_the_others(size, rank):
+    """Of three columns of norm 1, one of which leaves what is known by `size` alone."""
+    rest = np.eye(5)[:, [3, 0, 2]] * [1.0, size, 1.0]
+    found = directions(rest, np.ones(3))
+    np.testing.assert_allclose(found.T @ found, np.eye(rank), atol=1e-12)
+    assert (np.abs(found[0]).max(initial=0.0) > 0.5) == (rank == 3)
+    alone = directions(rest[:, 1:2], np.ones(1))
+    assert alone.shape == (5, rank - 2)
+
+
 def test_values_that_are_not_finite_give_none():
     assert np.isnan(growing(4, 3, 2).times(np.full((4, 2), np.inf))).all()
 
@@ -175,3 +186,26 @@ def test_orthogonal_and_uniform_cells_draw_their_matrices():
         )
         own = network.block.entries[0].layer.matrices([network.input])
         assert isinstance(draw.tied((own[:1], own[1:]), 2)[1], WholeMatrices)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 30])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bytes_of_matrices_are_those_of_the_arrays_that_are_kept(batch, dtype):
+    """After a product both ways, of an LSTM over three times, with more inputs than units; of
+    matrices that are drawn, those of the weights and biases themselves."""
+    form = {"kind": "lstm", "width": 5, "init": "lecun_normal"}
+    network = Network.read({"input": {"channels": 12, "grid": [3]}, "layers": [form]})
+    (row,), size = network.rows(), np.dtype(dtype).itemsize
+    laws = row.layer.matrices(row.before)
+    columns = batch * row.layer.columns(row.before)
+    assert columns == 3 * batch
+    kept = 0
+    for group in row.layer.tied(laws):
+        unseen = UnseenMatrices(group, columns, np.dtype(dtype), Draw(np.uint64(0), 0, 1))
+        arrays = [
+            part for own in (unseen._ahead, unseen._behind) for part in (own._basis, own._images)
+        ]
+        kept += sum(array.nbytes for array in arrays)
+    assert matrix_bytes(row, laws, batch, size, lambda *_: True).kept == kept
+    drawn = matrix_bytes(row, laws, batch, size, lambda *_: False)
+    assert drawn == (sum(own.fan_out * (own.fan_in + 1) for own in laws) * size, 0.0)

@@ -45,7 +45,7 @@ def obstacle(weights: Weights, columns: int, *, backward: bool, tied: bool = Fal
 
 
 def is_matrix_free(
-    weights: Weights, columns: int, asked: str, *, backward: bool, tied: bool = False
+    weights: Weights, columns: int, asked: str, *, backward: bool, tied: bool
 ) -> bool:
     """Return whether a matrix with `columns` samples, at all positions, is not drawn; see
     `obstacle`.
