@@ -7,6 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.optimize import brentq
 
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
@@ -76,3 +78,38 @@ def test_samples_of_different_norm_act_as_a_mixture():
         for _ in range(400)
     ]
     assert found == pytest.approx(np.mean(trials), rel=0.02)
+
+
+@pytest.mark.parametrize("counts", [(20, 5), (1, 24), (8, 8, 9)])
+def test_the_edge_is_where_few_values_of_all_classes_are_expected_beyond(counts):
+    """Solved by scipy, within the millionth of a fifth that bisections leave; the last class is a
+    single sample without a share."""
+    width, batch = 50, sum(counts)
+    stack = Stack.build("identity", 1, width=width)
+    variances = np.array([*(3.0, 4.0, 3.5)[: len(counts)], 4.5])
+    shares = np.array([*counts, 0.0]) / batch
+    values = width * np.array([*counts, 1.0])
+    for kept in (slice(None), slice(0, 2), slice(1, 2)):
+        q = np.stack([np.full(variances[kept].size, math.nan), variances[kept]])
+        found = largest_activation(stack, batch, drawn("normal", width), q, shares[kept])[1]
+
+        def missing(x, kept=kept):
+            beyond = 2.0 * stats.norm.sf(x / np.sqrt(variances[kept]))
+            return values[kept] @ beyond - EXCEEDANCES
+
+        assert found == pytest.approx(brentq(missing, 0.1, 100.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_the_largest_of_a_sine_is_its_first_crest(classes):
+    """Where values go further; else it is the sine of the edge."""
+    width, inputs = 50, drawn("normal", 50)
+    shares = np.full(classes, 1.0 / classes)
+    for variance in (0.01, 25.0):
+        q = np.full((2, classes), variance)
+        edge, found = (
+            largest_activation(Stack.build(name, 1, width=width), 12, inputs, q, shares)[1]
+            for name in ("identity", "sine")
+        )
+        assert (edge > 0.5 * math.pi) == (variance == 25.0)
+        assert found == pytest.approx(math.sin(min(edge, 0.5 * math.pi)), rel=1e-12)

@@ -11,7 +11,10 @@ from numba import config
 from snstat import check, propagate
 from snstat.experiment.data import DataInputs
 from snstat.network.stack import Stack
+from snstat.results import MOST_CLASSES, NormClasses
 from snstat.theory.finite_width import finite_width
+from snstat.theory.finite_width_classes import _spreads
+from snstat.theory.finite_width_data import alike_samples
 from snstat.theory.predict import predict
 
 NAMES = ("mean", "second_moment", "variance_over_units")
@@ -122,3 +125,43 @@ def test_theory_of_data_is_off_by_no_more_than_it_says():
         # A normal variate of 20 is beyond 4.5 with a probability of 1e-4.
         assert (far <= statistic.neglected[1:] + 4.5 * statistic.stderr[1:]).all(), name
     assert seen > 10  # so the test is about the error of theory, not about chance
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-100, 1e100])
+def test_as_many_samples_of_equal_norm_vary_as_a_batch_does(size):
+    """(Σ s)²/Σ s² of N samples stands for N, whatever the scale of their second moments s."""
+    scales = size * np.array([0.0, 1.0, 1.0, 2.0, 3.0, 3.0, 3.0, 4.0])
+    moments = DataInputs("data", sized(scales, 20), 8).moments()
+    s = (scales / size) ** 2
+    for batch in (2, 5, 8, 800):
+        expected = max(2, int(batch * s.sum() ** 2 / (s**2).sum() / len(s)))
+        assert alike_samples(batch, moments) == expected
+    assert alike_samples(1, moments) == 1
+
+
+def test_widths_of_classes_reach_halfway_to_the_nearer_neighbour():
+    """A plain loop, with integrals of values that are spread evenly. Of a few classes the samples
+    are alike, and so is a sample by itself, and samples of zeros."""
+    random = np.random.default_rng(3)
+    logs = np.sort(random.uniform(-3.0, 2.0, MOST_CLASSES))
+    for beyond in (0.0, 0.01, 5.0):
+        for silent in (False, True):
+            seconds, count = np.exp(logs), random.integers(1, 4, MOST_CLASSES)
+            count[[0, 1, -1]] = 2
+            if silent:
+                seconds[0] = 0.0
+            norms = NormClasses(
+                tuple(seconds), tuple(count.tolist()), (), math.exp(logs[-1] + beyond)
+            )
+            assert 1 in count
+            expected, first = [], int(silent)
+            for n in range(MOST_CLASSES):
+                reach = [0.5 * abs(logs[m] - logs[n]) for m in (n - 1, n + 1) if first <= m < 24]
+                if n == MOST_CLASSES - 1:
+                    reach.append(beyond)
+                x, step = np.linspace(-min(reach), min(reach), 2000, retstep=True)
+                square = np.mean((0.5 * (x[1:] + x[:-1])) ** 2) if step else 0.0
+                expected.append(0.0 if count[n] == 1 or n < first else 2.0 * square)
+            np.testing.assert_allclose(_spreads(norms), expected, rtol=1e-6, atol=1e-15)
+            few = NormClasses(tuple(seconds[1:]), tuple(count[1:].tolist()), (), norms.largest)
+            assert not _spreads(few).any()
