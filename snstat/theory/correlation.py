@@ -63,10 +63,8 @@ def correlation_fixed_points(
     else:
         misalignment = math.exp(root(excess, math.log(_NEAREST), 0.0))
     slope = square_gain * pair_slope(activation, second_moment, misalignment)
-    stable = slope < 1.0 - MARGINAL
-    inside = CorrelationFixedPoint(
-        neat(1.0 - misalignment), neat(slope), stable, depth_scale(slope)
-    )
+    # A convex map that is not the identity comes from above the diagonal there: it is stable.
+    inside = CorrelationFixedPoint(neat(1.0 - misalignment), neat(slope), True, depth_scale(slope))
     return (inside, aligned)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,26 @@ def test_nothing_is_expected_after_a_kind_without_first_order():
     for expected, residual in found.values():
         assert np.isfinite(expected).tolist() == known
         assert np.isfinite(residual).tolist() == known
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("second_moment", {"bias": -1.5}),
+        ("variance", {"mean_variance": 3.0}),
+        ("variance_over_units", {"mean_variance": 3.0}),
+    ],
+)
+def test_what_no_network_can_have_is_not_expected(name, changes):
+    """A square less than 0. Where theory is known, it may then be off by as much."""
+    layers, inputs = Block((Dense(64, "relu"), Dense(64, "relu"))), drawn(64, 1)
+    walked = walk(Network(Shape(64), layers), 1, inputs)
+    plain = expected_statistics(walked, 1, inputs)
+    assert np.isfinite(plain[name][0]).all()
+    theory = {"second_moment": walked.second_moment, "variance_over_units": walked.over_units}
+    theory["variance"] = walked.second_moment - walked.mean**2
+    moved = replace(walked, **{key: np.full(3, value) for key, value in changes.items()})
+    expected, residual = expected_statistics(moved, 1, inputs)[name]
+    assert np.isfinite(expected).tolist() == [True, False, False]
+    # What is neglected, and at least all that first order would change: more than theory itself.
+    assert (residual[1:] > theory[name][1:]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from numba import config
 
 from snstat import check, propagate
 from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MOST_CLASSES, NormClasses
 from snstat.theory.finite_width import finite_width
@@ -165,3 +167,29 @@ def test_widths_of_classes_reach_halfway_to_the_nearer_neighbour():
             np.testing.assert_allclose(_spreads(norms), expected, rtol=1e-6, atol=1e-15)
             few = NormClasses(tuple(seconds[1:]), tuple(count[1:].tolist()), (), norms.largest)
             assert not _spreads(few).any()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_orthogonal_samples_of_one_norm_are_off_by_twice_what_drawn_samples_are(activation):
+    """Where nothing is expected: all pairs have one cosine, so that the width is all that counts.
+    Twice, because drawn samples are only like them."""
+    batch, stack = 6, Stack.build(activation, 4, width=128, input_width=20)
+    rows = np.linalg.qr(np.random.default_rng(4).standard_normal((20, batch)))[0].T
+    data = DataInputs("data", 1.5 * math.sqrt(20.0) * rows, batch).moments()
+    found = theory(stack, 1.5 * math.sqrt(20.0) * rows, batch)
+    own = predict(stack, batch, data).statistics
+    like = DrawnInputs("normal", 20, batch, 0.0, 1.5).moments()
+    like = replace(like, length_variance=0.0)
+    theirs = predict(stack, batch, like)
+    drawn = finite_width(stack, batch, like, theirs)
+    for name in ("variance", "variance_over_batch", "cosine", "kurtosis"):
+        assert np.isnan(found.expected[name][1:]).all(), name
+        value = theirs.statistics[name]
+        # Beyond first order, what is left tells it all.
+        first = np.nan_to_num(np.abs(drawn.expected[name] - value))
+        off = 2.0 * (first + drawn.residual[name])
+        if name != "cosine":
+            off = off / np.abs(value) * np.abs(own[name])
+        # Samples are orthogonal to within rounding, whose spread counts as a change of the mean.
+        np.testing.assert_allclose(found.residual[name][1:], off[1:], rtol=1e-6, err_msg=name)
+        assert (found.residual[name][1:] > 0).all()
