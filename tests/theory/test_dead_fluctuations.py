@@ -137,3 +137,25 @@ def test_the_dead_fraction_is_that_of_plain_networks(activation, width, options,
         np.clip(x, low, high, out=x)
         error = dead.std() / count**0.5
         assert abs(dead.mean() - theory.expected["dead_fraction"][layer]) < 4.5 * error
+
+
+def test_the_dead_fraction_is_that_of_plain_networks_with_uniform_weights_and_biases():
+    """As above, with matrices that are drawn: few inputs, a share of biases, and weights with a
+    fourth cumulant, each of which moves it by 6 standard errors and more."""
+    depth, batch, count = 3, 3, 40_000
+    options = {"input_width": 16, "init": "lecun_uniform", "weight_gain": 1.5, "bias_std": 0.7}
+    stack = Stack.build("hard_tanh", depth, 32, **options)
+    moments = DrawnInputs("normal", 16, batch, 1.0, 1.0).moments()
+    prediction = predict(stack, batch, moments)
+    theory = finite_width(stack, batch, moments, prediction, backward=False)
+    generator = np.random.default_rng(0)
+    x = 1.0 + generator.standard_normal((count, batch, 16), dtype=np.float32)
+    for layer in range(1, depth + 1):
+        fan_in = x.shape[2]
+        bound = np.float32(1.5 * np.sqrt(3.0 / fan_in))
+        weights = bound * (2.0 * generator.random((count, fan_in, 32), dtype=np.float32) - 1.0)
+        x = x @ weights + np.float32(0.7) * generator.standard_normal((count, 1, 32), np.float32)
+        dead = (np.abs(x) >= 1.0).all(axis=1).mean(axis=1)
+        np.clip(x, -1.0, 1.0, out=x)
+        error = dead.std() / count**0.5
+        assert abs(dead.mean() - theory.expected["dead_fraction"][layer]) < 4.5 * error
