@@ -130,7 +130,7 @@ def factors(stack: Stack, q: FloatArray, depth: int) -> list[Factor] | None:
             continue
         last = own
         slopes = Slopes.of(activation, scale) if math.isfinite(scale) else None
-        if slopes is None or slopes.mean == 0:
+        if slopes is None or weights.square_gain * slopes.mean == 0:
             return None
         found.append(
             Factor(

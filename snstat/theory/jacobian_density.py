@@ -159,7 +159,6 @@ def _start(layers: Sequence[Factor], log_edge: float) -> tuple[FloatArray, Compl
     least = min(BELOW / total, 0.1)
     ends = np.geomspace(1e-9, 0.5, _POINTS)
     part = np.concatenate([ends, 1.0 - ends[-2::-1]])  # −M/rank, ascending
-    part = part[part <= 1.0 - 0.5 * least]
     m = -total * part
     found = [_log_s(own, m) for own in layers]
     log_x = np.log1p(m) - np.log(-m)

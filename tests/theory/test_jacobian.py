@@ -13,6 +13,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.results import SpectrumTheory
+from snstat.theory import spectrum
 from snstat.theory.jacobian import Slopes, factors, moments, rank, shown
 from snstat.theory.jacobian_density import grouped, log_density, log_largest
 from snstat.theory.predict import predict
@@ -182,8 +183,12 @@ def test_slopes_are_those_of_the_pre_activations():
     [
         # A slope at a kink is what backpropagation chooses.
         ({"activation": "relu"}, 0.0),
-        # All slopes are 0.
         ({"activation": "relu", "weight_gain": 0.0}, 1.0),
+        # All slopes are 0.
+        ({"activation": "relu_squared"}, 0.0),
+        # All weights are 0.
+        ({"activation": "tanh", "weight_gain": 0.0}, 1.0),
+        ({"activation": "tanh", "weight_gain": 0.0, "bias_std": 0.5}, 1.0),
     ],
 )
 def test_nothing_is_said_where_slopes_are_not_known(options, standard):
@@ -211,6 +216,17 @@ def test_layers_that_are_nearly_alike_are_grouped_with_their_mean():
     assert log_largest(few) == pytest.approx(log_largest(layers), abs=0.01)
     assert (rank(layers), shown(layers)) == (1.0, 1.0)
     assert log_density(few, log_largest(few)) is not None
+
+
+def test_the_largest_value_of_many_layers_is_that_of_their_groups(monkeypatch):
+    monkeypatch.setattr(spectrum, "_MOST_LAYERS", 12)
+    for depth, of in ((12, list), (13, grouped)):
+        found, stack = at_the_end(activation="tanh", depth=depth, weight_gain=1.5, width=50)
+        q = predict(stack, 1, inputs_of(50).moments()).pre_second_moment
+        layers = factors(stack, q, depth)
+        assert len(layers) == depth
+        assert log_largest(grouped(layers)) != log_largest(layers)
+        assert found.largest == pytest.approx(math.exp(0.5 * log_largest(of(layers))), rel=1e-14)
 
 
 def test_any_network_has_the_mean_square_of_its_last_layer():
