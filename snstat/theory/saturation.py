@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -37,7 +37,8 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
 def resting_fraction(activation: Activation, second_moment: FloatArray) -> FloatArray:
     """Return the part of `saturated_fraction` that is off: the level part of φ reaches to 0 there.
 
-    One half for ReLU6 whatever q, 0 for activations that are steep at 0.
+    One half for ReLU6, of any q but 0, where all units are off; 0 for activations that are steep at
+    0.
     """
     std = np.sqrt(second_moment)
     return _probability((resting_part(activation),), std)
@@ -69,21 +70,21 @@ def _averaged(
     return found
 
 
-def _probability(parts: Iterable[tuple[float, float]], std: FloatArray) -> FloatArray:
+def _probability(parts: Collection[tuple[float, float]], std: FloatArray) -> FloatArray:
     """Return the probability that a centred normal number is in one of the intervals."""
     ndtr = special("ndtr")
-    share, edges = np.zeros(np.shape(std)), tuple(_split(parts))
+    share = np.zeros(np.shape(std))
     with np.errstate(divide="ignore", invalid="ignore"):
         # Measure each part from the side on which it lies, so that small shares keep their digits.
-        for low, high in edges:
+        for low, high in _split(parts):
             near = low / std if low >= 0 else -high / std
             far = high / std if low >= 0 else -low / std
             share += ndtr(-near) - ndtr(-far)
-    at_rest = any(high == 0 for _, high in edges) and any(low == 0 for low, _ in edges)
+    at_rest = any(low < 0 < high for low, high in parts)
     return np.where(std > 0, share, np.where(std == 0, float(at_rest), math.nan))
 
 
-def _split(parts: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+def _split(parts: Collection[tuple[float, float]]) -> Iterator[tuple[float, float]]:
     """Yield the intervals, those around 0 in two halves."""
     for low, high in parts:
         yield from ((low, 0.0), (0.0, high)) if low < 0 < high else ((low, high),)

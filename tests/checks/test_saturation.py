@@ -7,8 +7,10 @@ import pytest
 
 from snstat import check
 from snstat.activation import ACTIVATIONS
+from snstat.activation.saturated import saturates
 from snstat.checks.look import look
 from snstat.checks.rules import RULES
+from snstat.theory.saturation import resting_fraction, saturated_fraction
 from tests.checks.cases import case
 
 SMALL = {"width": 8, "batch": 2, "trials": 2}
@@ -71,3 +73,23 @@ def test_dead_networks_are_told_once_whatever_else_is_told_first():
         first, last = both.text.split("5; ")
         assert other in first
         assert networks in last
+
+
+@pytest.mark.parametrize("name", [name for name, own in ACTIVATIONS.items() if saturates(own)])
+def test_units_at_0_are_off_where_the_slope_there_is_level(name):
+    """Without a signal all are where they are at 0, and with one a share of a normal law is."""
+    own, x = ACTIVATIONS[name], np.linspace(-12.0, 12.0, 240_001)
+    slopes = np.abs(own.derivative(x))
+    level = slopes < 0.01 * slopes.max()
+    still = float(level[x.size // 2])
+    # The level part around 0, from where slopes are steep below it to where they are above.
+    steep = np.flatnonzero(~level)
+    below, above = steep[steep <= x.size // 2], steep[steep >= x.size // 2]
+    first, last = below[-1] if below.size else -1, above[0] if above.size else x.size
+    density = np.exp(-0.5 * x * x) / np.exp(-0.5 * x * x).sum()
+    off = float(density[first + 1 : last].sum()) if still else 0.0
+    at = np.array([0.0, 1.0])
+    # A node of a grid of 1e-4 more or less at either end has at most 8e-5.
+    np.testing.assert_allclose(resting_fraction(own, at), [still, off], atol=1e-4)
+    of_all = float(density[level].sum())
+    np.testing.assert_allclose(saturated_fraction(own, at), [still, of_all], atol=2e-4)
