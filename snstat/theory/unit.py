@@ -24,7 +24,8 @@ from snstat.theory.search import Search, root
 # The grid has sinh-spaced means up to ±1e4, and log variances from 1e-10 to 1e8.
 _MEAN_REACH, _MEAN_POINTS = math.asinh(1e4), 75
 _LOG_VARIANCES = np.linspace(math.log(1e-10), math.log(1e8), 70)
-_LINE_POINTS = 20_001
+# Means on either side of 0.
+_LINE_POINTS = 10_000
 _ROUNDING = 2e-14
 # A fixed point is isolated if |det(J − 1)| exceeds this. Otherwise it may be part of a line.
 _ISOLATED = 1e-9
@@ -114,10 +115,11 @@ def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
     def excess(mean: float) -> float:
         return float(unit.activation.function(np.array([mean * unit.weight_sum]))[0]) - mean
 
-    means = np.sinh(np.linspace(-_MEAN_REACH, _MEAN_REACH, _LINE_POINTS))
+    # The one in the middle is exactly 0.
+    places = np.arange(-_LINE_POINTS, _LINE_POINTS + 1)
+    means = np.sinh(places * (_MEAN_REACH / _LINE_POINTS))
     values = unit.activation.function(means * unit.weight_sum) - means
     moving = np.abs(values) > _ROUNDING * np.abs(means)
-    moving[_LINE_POINTS // 2] = values[_LINE_POINTS // 2] != 0
     kept = np.flatnonzero(moving)
     # Far from 0 many activations equal their asymptote to rounding, which does not make a line.
     near = (np.abs(means) > 0.5) & (np.abs(means) < 2.0)
@@ -129,7 +131,7 @@ def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
         if (values[left] > 0) != (values[right] > 0):
             found = root(excess, means[left], means[right])
             roots.append(0.0 if excess(0.0) == 0 and abs(found) < 1e-9 else found)
-    beside = moving[[_LINE_POINTS // 2 - 1, _LINE_POINTS // 2 + 1]]
+    beside = moving[[_LINE_POINTS - 1, _LINE_POINTS + 1]]
     if excess(0.0) == 0 and 0.0 not in roots and beside.all():
         roots.append(0.0)  # a root where both sides move in the same direction
     return roots, line

@@ -119,3 +119,33 @@ def test_steps_return_from_far_away(mean, log_variance):
     unit = _Unit(resolve("tanh"), 0.0, 4.0)
     ((_, variance),) = _newton(unit, np.array([mean]), np.array([log_variance]))
     assert image(resolve("tanh"), 0.0, 4.0 * variance)[1] == pytest.approx(variance, rel=1e-9)
+
+
+def test_starts_are_in_the_middle_of_cells_away_from_0_too():
+    """At a mean m they are cosh(asinh m) times as wide as at 0. ReLU6 is symmetric about 3."""
+    relu6 = resolve("relu6")
+    mean, variance = settled(lambda mean, variance: image(relu6, mean, 2.0 * variance), 2.0, 1.0)
+    assert mean == pytest.approx(3.0)
+    means, logs = _starts(_Unit(relu6, 1.0, 2.0))
+    near = np.abs(means - mean) < 0.55 * 0.27 * math.sqrt(1.0 + mean * mean)
+    assert (near & (np.abs(logs - math.log(variance)) < 0.31)).any()
+
+
+@pytest.mark.parametrize(("weight_sum", "square_sum"), [(0.5, 0.3), (0.2, 0.9), (-0.6, 0.3)])
+def test_a_kink_at_variance_0_has_the_slopes_of_its_two_sides(weight_sum, square_sum):
+    """Differences on both sides are exact: the map is linear in the mean, and in the variance."""
+    relu = resolve("relu")
+    search = find_unit(relu, weight_sum, square_sum)
+    (zero,) = [point for point in search.fixed_points if point.second_moment == 0]
+    by_mean = (image(relu, weight_sum, 0.0)[0] - image(relu, -weight_sum, 0.0)[0]) / 2.0
+    by_variance = image(relu, 0.0, square_sum)[1]
+    expected = sorted([by_mean, by_variance], key=abs, reverse=True)
+    np.testing.assert_allclose(zero.eigenvalues, [[own, 0.0] for own in expected], rtol=1e-9)
+    assert zero.spectral_radius == pytest.approx(abs(expected[0]), rel=1e-9)
+    assert zero.stable
+
+
+@pytest.mark.parametrize("name", ["identity", "relu", "softplus", "leaky_relu:0.2"])
+@pytest.mark.parametrize("rate", [0.99, 1.01, 1.5])
+def test_a_large_mean_grows_if_its_weights_have_a_larger_sum_than_1(name, rate):
+    assert find_unit(resolve(name), rate, 0.5).at_infinity == ("grows" if rate > 1 else "returns")
