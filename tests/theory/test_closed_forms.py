@@ -20,7 +20,7 @@ from snstat.theory.dead_fluctuations import _input_moments
 from snstat.theory.finite_width import finite_width
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_gradient import _alignment, _Way
-from snstat.theory.fluctuations import follow
+from snstat.theory.fluctuations import follow, input_spread
 from snstat.theory.gram import _roughness, _shape
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
@@ -198,6 +198,26 @@ def test_the_powers_of_drawn_inputs(law, mean, std):
     found = _input_moments(DrawnInputs(law, 8, 4, mean, std).moments())
     expected = [weights @ (x / size) ** k for k in (1, 2, 3, 4)]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("law", "mean", "std"), [
+    ("normal", 0.6, 1.4), ("uniform", -0.6, 0.5), ("normal", 1.5, 0.0), ("uniform", 0.0, 2.0),
+])  # fmt: skip
+def test_the_mean_of_drawn_inputs_fluctuates_with_their_squares(law, mean, std):
+    """The mean x and x² over n units have the covariances of x and x² over n."""
+    nodes, weights = weight_nodes(law)
+    x = mean + std * nodes
+    x /= math.sqrt(weights @ x**2)
+    found = input_spread(8, DrawnInputs(law, 8, 4, mean, std).moments())
+    own = found.average
+    assert own.third == pytest.approx(weights @ x**3, rel=1e-12, abs=1e-12)
+    moved = x - weights @ x
+    assert own.variance == pytest.approx(weights @ moved**2 / 8.0, rel=1e-12, abs=1e-15)
+    assert own.covariance == pytest.approx(weights @ (moved * x**2) / 8.0, rel=1e-12, abs=1e-15)
+    fourth = float(weights @ x**4)
+    assert found.fourth == pytest.approx(fourth, rel=1e-12)
+    assert found.variance == pytest.approx((fourth - 1.0) / 8.0, rel=1e-12, abs=1e-15)
+    assert (own.shift, own.residual, own.pair, own.size) == (0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("cosine", [-1.0, -0.5, 0.3])

@@ -15,7 +15,14 @@ from snstat.gaussian.kurtosis_moments import kurtosis_moments
 from snstat.gaussian.pairs import pair_gap
 from snstat.network.stack import Stack
 from snstat.theory.fluctuations import follow
-from snstat.theory.gram import GramState, _activate, _roughness, _Shape, follow_gram
+from snstat.theory.gram import (
+    GramState,
+    _activate,
+    _input_squares,
+    _roughness,
+    _Shape,
+    follow_gram,
+)
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 
@@ -107,3 +114,44 @@ def test_roughness_in_all_directions():
     expected = 0.25 * (second * size**2 + third * size) + fourth / 16.0
     for signed in (False, True):
         assert _roughness(of_wave, (p, u, x), signed=signed) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_is_neglected_counts_fourth_cumulants_as_variances(sign):
+    """Of any sign: as those of biases that are uniform, and of weights that are orthogonal."""
+    function, q, cosine = resolve("gelu"), 1.3, 0.4
+    central = kurtosis_moments(function, q)
+    found = GramTable(function, q, central.mean, central.std).gram(1.0 - cosine)
+    still = GramState(*[0.0] * len(GramState._fields))
+
+    def neglected(variances, cumulants):
+        first, second, crossed = variances
+        before = still._replace(first=first, second=second, crossed=crossed)
+        after = _activate(found, before, _Shape(*cumulants), cosine, 0.0, (1.0, 0.0, 50))
+        return after.residual, after.product_residual
+
+    variances, cumulants = (0.05, 0.03, 0.02), (0.04, 0.02, 0.06)
+    signed = [sign * own for own in cumulants]
+    both = (0.05 + 0.04, 0.03 + 0.02, 0.02 + 0.06 / 2.0)
+    expected = neglected(both, (0.0, 0.0, 0.0))
+    assert neglected(variances, signed) == pytest.approx(expected, rel=1e-12)
+    assert min(expected) > 1.2 * max(neglected(variances, (0.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize(("label", "mean", "std"), [
+    ("normal", 0.5, 1.0), ("uniform", 0.5, 1.0), ("uniform", -2.0, 0.7), ("uniform", 0.0, 3.0),
+])  # fmt: skip
+def test_sums_and_differences_of_drawn_inputs(label, mean, std):
+    """By quadrature over both samples, exact for powers of four."""
+    if label == "normal":
+        nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    else:
+        nodes, weights = np.polynomial.legendre.leggauss(8)
+        nodes = math.sqrt(3.0) * nodes
+    weights = np.outer(weights, weights) / weights.sum() ** 2
+    one, other = mean + std * nodes[:, None], mean + std * nodes
+    total, apart = (one + other) ** 2, (one - other) ** 2
+    total, apart = total / (weights * total).sum(), apart / (weights * apart).sum()
+    expected = [(weights * of).sum() for of in (total**2, total * apart, apart**2)]
+    found = _input_squares(DrawnInputs(label, 40, 4, mean, std).moments())
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -185,7 +185,7 @@ def test_slopes_are_those_of_the_pre_activations():
         ({"activation": "relu"}, 0.0),
         ({"activation": "relu", "weight_gain": 0.0}, 1.0),
         # All slopes are 0.
-        ({"activation": "relu_squared"}, 0.0),
+        ({"activation": (np.ones_like, np.zeros_like)}, 1.0),
         # All weights are 0.
         ({"activation": "tanh", "weight_gain": 0.0}, 1.0),
         ({"activation": "tanh", "weight_gain": 0.0, "bias_std": 0.5}, 1.0),

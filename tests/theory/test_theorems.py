@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.theory.theorems import COORDINATES, theorem_domain, verify_theorems
+from snstat.theory.theorems import (
+    _THEOREMS,
+    COORDINATES,
+    _climb,
+    theorem_domain,
+    verify_theorems,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +87,38 @@ def test_domains_by_point():
     assert theorem_domain(0.0, 0.2, **weights) == "3"
     assert theorem_domain(0.0, 0.2, weight_sum=0.0, weight_square_sum=0.85) is None
     assert theorem_domain(0.2, 1.0, **weights) is None
+
+
+def test_bounds_are_the_ends_of_the_domain_that_the_map_stays_in():
+    """And no change of the variance has a sign, and no matrix a size, that the claim denies."""
+    for theorem in _THEOREMS:
+        (mean, _, variance, _) = theorem.domain.values()
+        expected = {
+            "smallest_new_mean": (-1.0, mean[0]),
+            "largest_new_mean": (1.0, mean[1]),
+            "smallest_new_variance": (-1.0, variance[0]),
+            "largest_new_variance": (1.0, variance[1]),
+            "largest_singular_value": (1.0, 1.0),
+            "largest_change_of_variance": (1.0, 0.0),
+            "smallest_change_of_variance": (-1.0, 0.0),
+        }
+        for name, (_, sign, bound) in theorem.extremes.items():
+            assert (sign, bound) == expected[name]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_climb_ends_at_an_extreme_within_the_box_or_at_its_edge(sign):
+    domain = {"mean": (-1.0, 2.0), "weight_sum": (3.0, 5.0), "variance": (0.5, 8.0)}
+    domain["weight_square_sum"] = (-4.0, -1.0)
+    low, high = np.array(list(domain.values())).T
+    top = np.array([0.5, 4.5, 9.0, -2.0])  # the third is beyond
+    ends = np.array([0.5, 4.5, 8.0, -2.0])
+
+    def quantity(points):
+        return sign * (7.0 - ((points - top) ** 2).sum(axis=1))
+
+    point, height, evaluations = _climb(quantity, sign, 0.7 * low + 0.3 * high, domain)
+    # Near a maximum the height is flat to the square of the distance.
+    np.testing.assert_allclose(point, ends, atol=1e-3)
+    assert height == pytest.approx(6.0, abs=1e-6)
+    assert evaluations > 1

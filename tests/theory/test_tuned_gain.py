@@ -10,7 +10,7 @@ from snstat.activation import resolve
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.ensemble import find_ensemble
-from snstat.theory.holding import fixing_gains, survival, tuned_gain
+from snstat.theory.holding import _limit, fixing_gains, gain_of_target, survival, tuned_gain
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict
 from tests.checks.cases import mean_of, second_moments
@@ -67,6 +67,34 @@ def test_survival_is_the_first_layer_out_of_bounds(gain, depth):
     expected = out[0] - 1 if out else len(seconds) - 1
     inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
     assert survival(stack, inputs, 0.005, 100.0) == expected
+
+
+@pytest.mark.parametrize(("name", "gain", "bias"), [("selu", 0.8, 0.0), ("sigmoid", 3.0, 0.5)])
+def test_a_signal_approaches_the_second_moment_of_a_long_loop(name, gain, bias):
+    stack = Stack.build(name, 4, 64, weight_gain=gain, bias_std=bias)
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    seconds, _ = second_moments(name, gain, 300, bias=bias)
+    # A sum over midpoints has an error of the square of its step at the kink of SELU, 2e-3.
+    assert _limit(stack, inputs) == pytest.approx(seconds[-1], rel=1e-5)
+
+
+def test_a_signal_that_grows_approaches_nothing():
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    assert math.isnan(_limit(Stack.build("relu", 4, 64, weight_gain=2.0), inputs))
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("tanh", 0.3), ("softplus", 1.5)])
+def test_the_gain_of_a_target_holds_it(name, wanted):
+    bias = 0.2
+    gain = gain_of_target(resolve(name), wanted, bias)
+    seconds, _ = second_moments(name, gain, 1, start=wanted, bias=bias)
+    assert seconds[1] == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(("wanted", "bias"), [(0.0, 0.0), (0.0, 0.3), (0.01, 5.0)])
+def test_a_target_below_what_biases_give_has_no_gain(wanted, bias):
+    """No signal of tanh is 0, and biases of 5 alone give one far above 0.01."""
+    assert gain_of_target(resolve("tanh"), wanted, bias) is None
 
 
 def test_the_outlook_of_a_stack_compares_no_samples(monkeypatch):
