@@ -90,7 +90,12 @@ def assert_alike(found, known):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_is_not_followed_equals_what_is(name, monkeypatch):
     network = Network(Shape(WIDTH), NETWORKS[name](TIMES))
-    assert_alike(walked(network), one_by_one(monkeypatch, network))
+    known, turns, followed = one_by_one(monkeypatch, network), folds._turns, []
+    monkeypatch.setattr(folds, "_turns", lambda *of: followed.append(1) or turns(*of))
+    found = walked(network)
+    assert_alike(found, known)
+    # Turns are followed one by one where first order in 1/width is not known, and nowhere else.
+    assert bool(followed) == np.isnan(found.variance[-2])
 
 
 def test_several_stretches_follow_each_other(monkeypatch):
