@@ -52,7 +52,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
         if stack.layer(hidden) != layer:
             q = gain * gain * float(prediction.statistics["second_moment"][hidden]) + bias * bias
         rises = ensemble_image(activation, q, gain * gain, bias) > q
-    if q == 0:  # a signal too small to square
+    if q == 0 and not rises:  # a signal too small to square
         rises = zero_slope(activation, gain * gain) > 1.0 + MARGINAL
     limit = _limit(search.fixed_points, q, gain * gain, bias * bias, rises=rises)
     if limit is None:
