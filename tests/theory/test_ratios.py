@@ -9,12 +9,14 @@ import pytest
 
 from snstat.activation import ACTIVATIONS
 from snstat.experiment.inputs import DrawnInputs
+from snstat.gaussian.kurtosis_moments import kurtosis_moments
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.fluctuations import follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
+from snstat.theory.ratios import _carried
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -72,12 +74,15 @@ def test_the_kurtosis_of_independent_inputs(label):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 @pytest.mark.parametrize("name", ["softplus", "gelu", "tanh"])
-def test_the_kurtosis_of_a_layer(name, batch):
+def test_the_kurtosis_of_a_layer(name, init, batch):
     """Given the network before, powers of the units have the covariances of functions of a pair of
-    Gaussians over the width. q and the covariance between samples follow `fluctuations`."""
+    Gaussians over the width. q and the covariance between samples follow `fluctuations`. Square
+    orthogonal weights hold the means of squares and products of what they give, √λ x of a
+    pre-activation √λ x + √(1 − λ) y: what correlates with them does not vary."""
     width = 400
-    stack = Stack.build(name, 2, width, weight_gain=1.2, bias_std=0.3)
+    stack = Stack.build(name, 2, width, init=init, weight_gain=1.2, bias_std=0.8)
     prediction, known, _, found = theory(stack, batch, mean=0.4)
     variance, pair, bias = (column[2] for column in (known.variance, known.pair, known.bias))
     q, c = prediction.pre_second_moment[2], 1.0 - prediction.misalignment[2]
@@ -95,8 +100,19 @@ def test_the_kurtosis_of_a_layer(name, batch):
     given = np.array([other**k @ WEIGHTS for k in POWERS])
     across = np.array([[WEIGHTS @ (one**j * of) for of in given] for j in POWERS])
     shared = (across - np.outer(at, at)) / width + np.outer(slopes, slopes) * pair
+    shape = 0.0
+    if init == "orthogonal":
+        share = float(known.share[2])
+        mixed = math.sqrt(share) * NODES[:, None] + math.sqrt(1.0 - share) * NODES
+        values = ACTIVATIONS[name].function(math.sqrt(q) * mixed)
+        held = np.array([WEIGHTS @ ((values**k @ WEIGHTS) * hermite[0]) for k in POWERS])
+        alike = (c - (1.0 - share)) / share
+        own -= np.outer(held, held) / 2.0 / width
+        shared -= np.outer(held, held) / 2.0 * alike**2 / width
+        shape = -2.0 * share**2 / width  # of a coordinate of a vector on a sphere
+        assert 0.4 < share < 0.9
     covariance = own / batch + (1.0 - 1.0 / batch) * shared
-    change = of_kurtosis(at, slopes * bias + 0.5 * bends * variance, covariance)
+    change = of_kurtosis(at, slopes * bias + 0.5 * bends * (variance + shape), covariance)
     theirs = found.expected["kurtosis"][2] - prediction.statistics["kurtosis"][2]
     # Moments of pairs are known to five digits, differences to a millionth of the terms.
     assert theirs == pytest.approx(change, rel=1e-3)
@@ -126,3 +142,17 @@ def test_the_cosine_of_two_samples(name):
         assert found.expected["cosine"][layer] - c == pytest.approx(change, rel=1e-4)
         over_batch = (1.0 - 1.0 / batch) * (1.0 - c) * second * (1.0 + across)
         assert found.expected["variance_over_batch"][layer] == pytest.approx(over_batch, rel=1e-9)
+
+
+def test_what_the_kurtosis_carries_of_what_its_moments_neglect():
+    """By its derivatives by the mean, the square and the fourth power. That by the third is 0 for
+    values whose mean is 0."""
+    one = kurtosis_moments(ACTIVATIONS["softplus"], 1.3)
+    at, step, error, size = np.array(one.moments[1:5]), 1e-5, 0.02, 0.003
+    expected = 0.0
+    for k, unit in zip(POWERS, np.eye(4), strict=True):
+        by = (kurtosis(at + step * unit) - kurtosis(at - step * unit)) / (2.0 * step)
+        neglected = abs(one.by_q[k].slope) * error + one.by_q[k].roughness * size
+        expected += abs(by) * neglected / kurtosis(at)
+        assert (abs(by) > 1e-6) == (k != 3)
+    assert _carried(one, error, size) == pytest.approx(expected, rel=1e-6)
