@@ -304,3 +304,22 @@ def test_the_average_over_positions_is_that_of_each():
         apart = (signal.same - signal.mean**2).mean()
         assert found.over_units[number] == pytest.approx(apart, rel=1e-14)
         assert apart < found.second_moment[number] - found.mean[number] ** 2
+
+
+@pytest.mark.parametrize(
+    ("positions", "convs", "pool", "why"),
+    [
+        (512, 1, False, ""),
+        (513, 1, False, "no layer needs so many pairs"),
+        (512, 2, False, "no layer needs so many pairs"),
+        (4096, 1, True, ""),
+        (4095, 2, True, ""),
+        (4096, 2, True, "more than 33,554,432 pairs of positions in all layers together"),
+        (4097, 1, True, "more than 4,096 positions"),
+    ],
+)
+def test_pairs_of_positions_are_followed_as_far_as_the_documents_say(positions, convs, pool, why):
+    """2¹⁸ = 512² pairs everywhere, and 2²⁵ = 2 · 4096² where a layer needs them: it has one."""
+    layers = [Entry(Conv(channels=2, kernel=3))] * convs + [Entry(GlobalMeanPool())] * pool
+    network = Network(Shape(2, (positions,)), Block(tuple(layers)))
+    assert start.why_no_pairs(network) == why
