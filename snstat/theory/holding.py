@@ -64,7 +64,9 @@ def survival(stack: Stack, inputs: InputMoments, low: float, high: float) -> int
 
 def _limit(stack: Stack, inputs: InputMoments) -> float:
     """Return the second moment that the signal approaches, NaN if it does not."""
-    found = outlook(stack, predict(stack, 1, inputs).alone)
+    # Of all samples together: the variance of one is without that between those of other norms.
+    batch = 1 if inputs.norms is None else inputs.norms.samples
+    found = outlook(stack, predict(stack, batch, inputs).alone)
     if found is None or found.mean is None or found.variance is None:
         return math.nan
     return found.mean**2 + found.variance

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from snstat.activation import resolve
+from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.ensemble import find_ensemble
@@ -76,6 +78,13 @@ def test_a_signal_approaches_the_second_moment_of_a_long_loop(name, gain, bias):
     seconds, _ = second_moments(name, gain, 300, bias=bias)
     # A sum over midpoints has an error of the square of its step at the kink of SELU, 2e-3.
     assert _limit(stack, inputs) == pytest.approx(seconds[-1], rel=1e-5)
+
+
+def test_samples_of_any_norms_keep_their_second_moment_at_the_gain_of_he():
+    rows = np.random.default_rng(3).normal(size=(5, 64)) * np.array([[0.1], [0.5], [1], [3], [9]])
+    stack = Stack.build("relu", 4, input_width=64)
+    found = _limit(stack, DataInputs("rows", rows, 5).moments())
+    assert found == pytest.approx((rows**2).mean(), rel=1e-9)
 
 
 def test_a_signal_that_grows_approaches_nothing():
