@@ -151,6 +151,8 @@ def _dead_of_classes(
     q = states.q @ states.shares
     # ReLU is flat at 0, so a sample of zeros does not change whether a unit is dead.
     zeros = norms.count[0] if norms.second_moment[0] == 0 else 0
+    # Where the square of another sample is so small that it loses digits, its angles are lost.
+    seen = counted[:, bool(zeros) :].min(axis=1, initial=math.inf) >= LEAST_SQUARE
     dead = _dead(stack, batch, q, misalignment)
     if zeros and batch == norms.samples:
         dead = np.where(low == 0, _dead(stack, max(batch - zeros, 1), q, misalignment), dead)
@@ -159,7 +161,7 @@ def _dead_of_classes(
         flat = activation.flat
         scale_free = all(abs(end) in {0.0, math.inf} for part in flat for end in part)
         at_rest = float(activation.derivative(np.zeros(()))) == 0
-        usable = (low[layers] > 0) | (at_rest and batch == norms.samples)
+        usable = seen[layers] & ((low[layers] > 0) | (at_rest and batch == norms.samples))
         one_size = high[layers] - low[layers] <= _ONE_SIZE * high[layers]
         known = not flat or (one_size | (scale_free & usable))
         dead[layers] = np.where(known, dead[layers], math.nan)

@@ -216,7 +216,15 @@ def test_dead_units_are_known_where_norms_do_not_matter():
     assert dead.statistics["dead_fraction"][1] == pytest.approx(
         three.statistics["dead_fraction"][1], rel=1e-9
     )
+    # Of a sample whose square underflows nothing is known, with zeros beside it and without.
+    stack = Stack.build("relu", 4, 50, input_width=24, weight_gain=0.01)
+    for first in (0.0, 1.0):
+        small = np.concatenate([first * scaled_rows([1.0]), rows[1:]])
+        small[3] *= 1e-141
+        dead = predict(stack, 4, DataInputs("rows", small, 4).moments()).statistics
+        assert np.isnan(dead["dead_fraction"][1:]).tolist() == [False, False, True, True]
     # A smaller batch may have the zeros or not.
+    stack = Stack.build("relu", 1, 50, input_width=24)
     for batch in (2, 3):
         few = predict(stack, batch, DataInputs("rows", rows, batch).moments())
         assert np.isnan(few.statistics["dead_fraction"][1:]).all()
