@@ -245,3 +245,19 @@ def test_any_network_has_the_mean_square_of_its_last_layer():
     of_stack, _ = at_the_end(widths="6,12", activation="identity")
     assert found.mean_square == pytest.approx(of_stack.mean_square, rel=1e-12)
     assert found.mean_square == pytest.approx(2.0, rel=1e-12)
+
+
+def test_nothing_is_said_of_one_sample_behind_batch_norm():
+    """One sample is its mean. Evaluated, batch norm keeps what it is fed, of variance 1."""
+    layers = [
+        {"kind": "dense", "width": 6},
+        {"kind": "batch_norm", "epsilon": 0.0},
+        {"kind": "dense", "width": 6, "activation": "tanh", "weight_gain": 1.5},
+    ]
+    network = Network.read({"input": {"channels": 6}, "layers": layers})
+    one = inputs_of(6).moments()
+    (found,) = network_theory(network, one, (3,), train=True, source=2)
+    assert found == SpectrumTheory()
+    (found,) = network_theory(network, one, (3,), train=False, source=2)
+    stack, _ = at_the_end(activation="tanh", depth=1, width=6, weight_gain=1.5)
+    assert found.mean_square == pytest.approx(stack.mean_square, rel=1e-9)
