@@ -36,6 +36,9 @@ def measure_gradient(row: Row, tensor: torch.Tensor, trial: int) -> RemovableHan
     def take(gradient: torch.Tensor) -> None:
         row.squares[trial] = row.origin.squares[trial] = square_of(gradient)
 
+    # A view of what was written to since then gets its function only where it is asked for. Torch
+    # crashes on a hook before that.
+    _ = tensor.grad_fn
     return tensor.register_hook(take)
 
 
