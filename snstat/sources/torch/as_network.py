@@ -25,8 +25,8 @@ from snstat.sources.torch.called import function_path
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
 from snstat.sources.torch.layout import Layouts, NotMappedError
-from snstat.sources.torch.operation import Context, Made, Operation, Value
-from snstat.sources.torch.operations import COPIES, FIRST, KEEP, LAST, made
+from snstat.sources.torch.operation import CHANGED, Context, Made, Operation, Value
+from snstat.sources.torch.operations import DROP, FIRST, KEEP, LAST, made
 
 if TYPE_CHECKING:
     import torch
@@ -93,6 +93,8 @@ class _Mapper:
         self._names: set[str] = set()
         # The entry that the value of each node was when it was made.
         self._made: dict[str, int | None] = {first: 0}
+        # How many values there were when some were written to, which ones, and in which calls.
+        self._writes: list[tuple[int, set[int], frozenset[Scope]]] = []
         # Values that are those of another node, which others use too.
         self._shared: set[str] = set()
         self._ends: list[Left] = []
@@ -104,26 +106,36 @@ class _Mapper:
     def take(self, node: Node) -> None:
         """Take up the next node."""
         sources = [self._values.setdefault(ref.name, Value()) for ref in node.sources]
+        known = node.name in self._constants  # as are the values of all that it writes to
         value = self._constants.get(node.name, Value())
         if any(source.ended for source in sources):
             value.ended = True
             for source in sources:
-                self._tell(node, source.why)
-                source.why = ""
+                source.why = "" if self._tell(node, source.why) else source.why
         elif any(source.entry is not None or source.scores is not None for source in sources):
             value = self._mapped(node)
         elif node.op in KEEP and sources:
-            value = sources[0]
-        if node.op.endswith(IN_PLACE) and sources and sources[0].parameter is None:
+            own = sources[0]
+            value = own if node.view else Value(parameter=own.parameter, number=own.number)
+        if node.op.endswith(IN_PLACE) and sources and value is not sources[0] and not known:
             # The result is what was written to, and views of all of it are one value.
-            sources[0].written(value)
+            self._write(node, sources[0], value)
             value = sources[0]
         elif node.view and all(value is not source for source in sources):
             value.relatives += sources
             for source in sources:
                 source.relatives.append(value)
+        for ref in node.written:
+            self._write(node, self._values[ref.name], Value(ended=True))
+            self._values[ref.name].why = CHANGED
         self._values[node.name] = value
         self._made[node.name] = value.entry
+
+    def _write(self, node: Node, to: Value, value: Value) -> None:
+        """Write a value to another one."""
+        family = {id(own) for own in to.family}
+        self._writes.append((len(self._made), family, frozenset(node.scopes)))
+        to.written(value)
 
     def _mapped(self, node: Node) -> Value:
         """Return the value of a node that depends on the input."""
@@ -147,12 +159,13 @@ class _Mapper:
             self._tell(node, str(error) or _no_theory(node, node.scopes[-1]))
             return Value(ended=True)
 
-    def _tell(self, node: Node, why: str) -> None:
-        """Say that theory ends at a node, if that matters to anything."""
+    def _tell(self, node: Node, why: str) -> bool:
+        """Say that theory ends at a node, if that matters to anything. Return whether it does."""
         scope = node.scopes[-1]
         end = Left(scope.path, why, scope.call)
         if why and node.name in self._live and end not in self._ends:
             self._ends.append(end)
+        return node.name in self._live
 
     def _same(self, node: Node, source: str, found: Made) -> Value:
         """Return the value of a node that is that of its source, maybe in another layout."""
@@ -168,7 +181,7 @@ class _Mapper:
             return Value(entry=entry)
         # The gradient of this one is not that of a value that others use as well.
         shared = self._readers[source] > 1
-        if node.op not in COPIES:
+        if node.view or node.op in DROP:
             self._shared |= {node.name} if shared else set()
             return self._values[source]
         if shared:
@@ -263,7 +276,7 @@ class _Mapper:
 
     def _calls(self) -> dict[tuple[str, int], Seen]:
         """Return the entries whose values calls return: of each call, the one value that others
-        use."""
+        use, if nothing in the call writes to it after it was made."""
         users: dict[str, list[frozenset[Scope]]] = {}
         for node in self._graph.nodes:
             for ref in node.sources:
@@ -271,6 +284,7 @@ class _Mapper:
         for ref in self._graph.outputs:
             users.setdefault(ref.name, []).append(frozenset())
         outputs: dict[Scope, list[Node]] = {}
+        places = {name: place for place, name in enumerate(self._made)}
         for node in self._graph.nodes:
             for scope in node.scopes:
                 if any(scope not in user for user in users.get(node.name, ())):
@@ -278,8 +292,16 @@ class _Mapper:
         return {
             (scope.path, scope.call): self._seen(nodes[0].name, nodes[0].shape)
             for scope, nodes in outputs.items()
-            if len(nodes) == 1
+            if len(nodes) == 1 and not self._is_rewritten(nodes[0].name, places, scope)
         }
+
+    def _is_rewritten(self, name: str, places: Mapping[str, int], scope: Scope) -> bool:
+        """Return whether a value was written to after it was made, within a call."""
+        own = id(self._values[name])
+        return any(
+            count > places[name] and own in family and scope in scopes
+            for count, family, scopes in self._writes
+        )
 
     def _functions(self) -> dict[str, list[Seen]]:
         """Return the entries whose values functions return, by their paths, in their order."""

@@ -35,6 +35,8 @@ OF_ONE_TRIAL = 6.0
 MOST_OF_A_NORM = 2**18
 # A relative difference of mean squares that are equal but for rounding in short types.
 ROUNDED = 1e-2
+# The same of those that are summed in another order, in long types.
+SUMMED = 1e-12
 # So many squares have a mean whose logarithm is nearly normal.
 MANY = 64
 # What initialisers of each law are called.
@@ -130,9 +132,16 @@ class Draws:
         self._drawn(self._of(name), what)
 
     def same(self, name: str, other: str) -> bool:
-        """Return whether two parameters have the same values in some trial, as copies have."""
-        one, two = self._of(name).some, self._of(other).some
-        return any(mine == theirs for mine, theirs in zip(one, two, strict=False))
+        """Return whether two parameters have the same values in some trial, as copies have, or of
+        many values the same mean square in all of them, as transposed copies have."""
+        one, two = self._of(name), self._of(other)
+        if any(mine == theirs for mine, theirs in zip(one.some, two.some, strict=False)):
+            return True
+        fixed = any(scheme.law == ORTHOGONAL for scheme in (*one.schemes, *two.schemes))
+        if one.size != two.size or one.size < MANY or fixed:
+            return False
+        squares = zip(one.squares, two.squares, strict=False)
+        return all(math.isclose(mine, theirs, rel_tol=SUMMED) for mine, theirs in squares)
 
     def _of(self, name: str) -> _Seen:
         """Return what was seen of a parameter, nothing if it was not looked at."""

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from snstat.errors import printable
 from snstat.sources.calls.parts import parts_of
-from snstat.sources.torch.folding import folded
+from snstat.sources.torch.folding import folded, memory_of, written_by
 from snstat.sources.torch.modules import COMPILED, kind_of
 from snstat.sources.torch.probe import quiet
 from snstat.sources.torch.restore import random_states, restored
@@ -61,8 +61,9 @@ class Ref(NamedTuple):
 class Node:
     """One operation. `op` is its name, with "_" at the end if it writes to its first argument.
     `arguments` are its arguments by name, `scopes` the calls it is part of, the outermost first,
-    and `shape` is that of its result, None if that is no tensor. The result of a `view` may share
-    memory with its arguments."""
+    and `shape` is that of its result, None if that is no tensor, and `floating` whether it has
+    floating numbers. The result of a `view` shares memory with an argument, and other arguments
+    than the first may be `written` to, as by code without gradients."""
 
     name: str
     op: str
@@ -70,6 +71,8 @@ class Node:
     scopes: tuple[Scope, ...]
     shape: tuple[int, ...] | None
     view: bool
+    floating: bool
+    written: tuple[Ref, ...]
 
     @property
     def sources(self) -> tuple[Ref, ...]:
@@ -199,8 +202,7 @@ def _read(program: Any, aliases: Mapping[str, str], root: str) -> Graph:
             if shape is not None:
                 shapes[node.name] = shape
         else:
-            given = _op(node), _arguments(node), scopes.of(node)
-            nodes.append(Node(node.name, *given, shape, _is_view(node)))
+            nodes.append(_node(node, shape, scopes.of(node)))
             if shape is not None:
                 shapes[node.name] = shape
     constants = {name: program.constants[key] for name, key in kinds["constant_tensor"].items()}
@@ -216,6 +218,13 @@ def _read(program: Any, aliases: Mapping[str, str], root: str) -> Graph:
         outputs,
         {node.name: len(node.users) for node in program.graph.nodes},
     )
+
+
+def _node(node: Any, shape: tuple[int, ...] | None, scopes: tuple[Scope, ...]) -> Node:
+    op, value = _op(node), node.meta.get("val")
+    written = () if op.endswith(IN_PLACE) else tuple(map(Ref, written_by(node)))
+    floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return Node(node.name, op, _arguments(node), scopes, shape, _is_view(node), floating, written)
 
 
 class _Scopes:
@@ -265,10 +274,17 @@ def _arguments(node: Any) -> dict[str, Any]:
 
 
 def _is_view(node: Any) -> bool:
-    """Return whether what a node returns may share memory with its arguments."""
-    if not isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001
-        return True
-    return any(entry.alias_info is not None for entry in node.target._schema.returns)  # noqa: SLF001
+    """Return whether what a node returns shares memory with its arguments, as what `reshape` and
+    `contiguous` return may do or not."""
+    own = set(_memories(node))
+    return any(not own.isdisjoint(_memories(source)) for source in node.all_input_nodes)
+
+
+def _memories(node: Any) -> Iterator[int]:
+    """Yield what tells the memory of the tensors that a node returns."""
+    for value in tree_leaves(node.meta.get("val")):
+        if isinstance(value, torch.Tensor):
+            yield memory_of(value)
 
 
 def _plain(value: Any) -> Any:

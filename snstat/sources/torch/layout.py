@@ -79,9 +79,9 @@ class Layout(NamedTuple):
 
     @property
     def has_samples(self) -> bool:
-        """Whether the samples, and nothing else, are along the first axis."""
+        """Whether the samples, in their order, and nothing else, are along the first axis."""
         own = [digit for merged in self.axes for digit in merged if digit.axis == SAMPLES]
-        return bool(self.axes) and list(self.axes[0]) == own
+        return bool(self.axes) and list(self.axes[0]) == own and len(own) <= 1
 
     def rechanneled(self, axis: int, shape: Shape) -> Layout:
         """Return the layout of a shape of which only the channels, along `axis`, are others."""

@@ -69,7 +69,7 @@ class Value:
     def end(self, why: str = "") -> None:
         """Know nothing of it any more, nor of its relatives."""
         self.entry, self.number, self.parts, self.scores = None, None, None, None
-        self.ended, self.why = True, why
+        self.ended, self.why = True, self.why if self.ended else why
         for other in self.relatives:
             if not other.ended:
                 other.end(why)
@@ -77,9 +77,17 @@ class Value:
     def written(self, value: Value) -> None:
         """Take what was written to it. What its relatives are then is not known."""
         self.end(CHANGED)
+        self.parameter, self.ended, self.why = None, value.ended, ""  # the reason was told
         if not value.ended:
-            self.entry, self.number = value.entry, value.number
-            self.ended, self.why = False, ""
+            self.entry, self.number, self.scores = value.entry, value.number, value.scores
+
+    @property
+    def family(self) -> list[Value]:
+        """Itself, and all that may share its memory."""
+        found = [self]
+        for one in found:
+            found += [other for other in one.relatives if all(other is not own for own in found)]
+        return found
 
 
 class Made(NamedTuple):

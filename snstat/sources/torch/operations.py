@@ -144,10 +144,11 @@ def _batch_norm(op: Operation) -> Made:
 
 def _dropout(kind: Callable[..., Layer], axis: int | None = None) -> Map:
     def made(op: Operation) -> Made:
-        start = op.entry_of(op["input"], axis)
+        name = "input" if "input" in op.node.arguments else "self"  # of what writes in place
+        start = op.entry_of(op[name], axis)
         if axis is not None:
-            op.require_samples("input")
-        if op["train"] and not op.train:
+            op.require_samples(name)
+        if op["train"] and op["p"] and not op.train:
             raise NotMappedError("it drops units in eval mode")
         # In eval mode the whole network is: its layers of dropout stay in it.
         kept = not op["train"] and op.train
@@ -171,6 +172,8 @@ def _multiply(op: Operation) -> Made:
 
 
 def _divide(op: Operation) -> Made:
+    if op["rounding_mode"] is not None:
+        raise NotMappedError("it rounds what it divides")
     by = op.number("other")
     return _scaled(op, 1.0 / by if by else None)
 
@@ -253,8 +256,8 @@ OPERATIONS: Mapping[str, Map] = {
 # Operations before which channels are along the last axis of an input, and along the second one.
 LAST = frozenset({"linear", "matmul", "mm", "addmm", "layer_norm", "rms_norm", *OF_TIME})
 FIRST = frozenset({*ON_GRIDS, "batch_norm", "group_norm", "feature_dropout", "pad"}) - {"mean"}
-# Of these, the result is another tensor with the same values; those of others are one.
-COPIES = frozenset({"clone", "_to_copy"})
+# These return what they are given where they drop nothing, but a graph does not show it.
+DROP = frozenset({"dropout", "feature_dropout", "alpha_dropout"})
 # What leaves parameters and numbers as they are.
 KEEP = frozenset({"lift_fresh_copy", "detach", "detach_", "alias", "clone", "contiguous"})
 

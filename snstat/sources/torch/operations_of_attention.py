@@ -13,9 +13,11 @@ from snstat.sources.torch.graph import Ref
 from snstat.sources.torch.layout import CHANNELS, SAMPLES, Digit, Layout, NotMappedError
 from snstat.sources.torch.operation import OTHERS, Made, Map, Operation, Scores
 
+DROPPED = "it drops what is read in eval mode"
 MASKED = "what it hides, or adds to scores, is not known"
 OTHER_AXES = "its tokens, heads or units are along other axes than those of attention"
 OTHER_HEADS = "queries, keys and values have different numbers of heads"
+OTHER_ORDER = "queries, keys and values have samples or heads along other axes"
 NO_SOFTMAX = "it multiplies values of the input"
 OF_SCORES = "it does more with scores than a softmax of them"
 # Scores that are less than this are those of nothing that is read.
@@ -23,10 +25,10 @@ NOTHING = -1e4
 
 
 class _Parts(NamedTuple):
-    """How a tensor is divided into samples × heads × tokens × units: the order of the first two,
+    """How a tensor is divided into samples × heads × tokens × units: the first two in their order,
     and the number of heads and of units of each."""
 
-    before: tuple[tuple[int, ...], ...]
+    before: tuple[tuple[Digit | int, ...], ...]
     heads: int
     units: int
 
@@ -35,11 +37,16 @@ def _parts(op: Operation, value: Ref, *, swapped: bool = False) -> _Parts:
     """Return the parts of a value, whose last two axes may be `swapped`. Raises NotMappedError."""
     entry = op.entry_of(value, None)
     axes, channels = op.layouts.of(value.name).axes, op.layouts.shapes[entry].channels
+    if len(axes) <= 1:
+        raise NotMappedError(OTHER_AXES)
     *first, tokens, units = axes[:-2] + axes[:-3:-1] if swapped else axes
     count = math.prod(digit.size for digit in units)
-    # The axes that digits are of, in their order, but for those of size 1.
+    # Those of size 1 are left out, and heads may have other numbers of units.
     heads = Digit(CHANNELS, count, channels // count)
-    before = tuple(tuple(digit.axis for digit in merged) for merged in first)
+    before = tuple(
+        tuple(digit if digit.axis == SAMPLES else digit.axis for digit in merged)
+        for merged in first
+    )
     rest = [digit for merged in first for digit in merged if digit.axis != SAMPLES]
     if (
         {digit.axis for digit in tokens} - {0}
@@ -56,8 +63,10 @@ def _read(op: Operation, scores: Scores, values: Ref) -> Made:
     """Return what heads read of `values`."""
     queries, keys = _parts(op, scores.queries), _parts(op, scores.keys, swapped=scores.swapped)
     own = _parts(op, values)
-    if not queries.before == keys.before == own.before or not queries.heads == own.heads:
+    if not queries.heads == keys.heads == own.heads:
         raise NotMappedError(OTHER_HEADS)
+    if not queries.before == keys.before == own.before:
+        raise NotMappedError(OTHER_ORDER)
     entries = tuple(op.entry_of(ref) for ref in (scores.queries, scores.keys, values))
     layer = DotProductAttention(heads=own.heads, causal=scores.causal, dropout=scores.dropout)
     layout = op.layouts.of(scores.queries.name)
@@ -76,7 +85,7 @@ def _of_values(merged: tuple[Digit, ...], own: _Parts) -> tuple[Digit, ...]:
 def _attention(op: Operation) -> Made:
     rate, units = op["dropout_p"], op.shape("query")[-1]
     if rate and not op.train:
-        raise NotMappedError("it drops what is read in eval mode")
+        raise NotMappedError(DROPPED)
     scale = 1.0 / math.sqrt(units) if op["scale"] is None else float(op["scale"])
     causal = bool(op["is_causal"])
     if op["attn_mask"] is not None:
@@ -107,8 +116,9 @@ def _is_causal(hidden: torch.Tensor) -> bool:
     those that read, (…, tokens that read, tokens that are read). Raises NotMappedError."""
     if not bool(hidden.any()):
         return False
-    later = torch.ones(hidden.shape[-2:], dtype=torch.bool).triu(1)
-    if hidden.shape[-1] != hidden.shape[-2] or not bool((hidden.cpu() == later).all()):
+    own = hidden.shape[-2:]
+    square = len(own) > 1 and own[0] == own[1]
+    if not square or not bool((hidden.cpu() == torch.ones(own, dtype=torch.bool).triu(1)).all()):
         raise NotMappedError("it reads some of the tokens, and not those before it")
     return True
 
@@ -140,7 +150,9 @@ def _times(*, inverse: bool = False) -> Map:
     def made(op: Operation) -> Made:
         scores, other = _of(op)
         factor = op.number(other)
-        if factor is None or scores.soft or (inverse and (not factor or op[other] is None)):
+        if factor is None or scores.soft:
+            raise NotMappedError(OF_SCORES)
+        if inverse and (not factor or other == "self" or op["rounding_mode"] is not None):
             raise NotMappedError(OF_SCORES)
         factor = 1.0 / factor if inverse else factor
         return Made(None, (), scores=scores._replace(factor=scores.factor * factor))
@@ -194,7 +206,9 @@ def _softmax(op: Operation) -> Made:
 
 def _dropped(op: Operation) -> Made:
     scores, _ = _of(op)
-    if not scores.soft or scores.dropout or (op["train"] and not op.train):
+    if op["train"] and op["p"] and not op.train:
+        raise NotMappedError(DROPPED)
+    if not scores.soft or scores.dropout:
         raise NotMappedError(OF_SCORES)
     return Made(None, (), scores=scores._replace(dropout=op["p"] if op["train"] else 0.0))
 

@@ -9,6 +9,7 @@ from snstat.layers.shape import Shape
 from snstat.sources.torch.layout import Layout, NotMappedError, Padding
 from snstat.sources.torch.operation import OTHERS, Made, Map, Operation
 
+WHOLE = "it makes other numbers of them"
 DIVIDED = "it divides channels or positions"
 BORDER = "its border is not around positions alone"
 # What `F.pad` fills a border with.
@@ -17,6 +18,8 @@ ZEROS, AROUND = "constant", "circular"
 
 def _same(op: Operation) -> Made:
     name = op["self"].name
+    if not op.node.floating:
+        raise NotMappedError(WHOLE)
     if op.layouts.is_open(name):
         return Made(None, (_of_input(op),), arranged=op.layouts.arrangement(name))
     # A layer after it finds a border.
@@ -52,6 +55,8 @@ def _laid_out(op: Operation, after: Callable[[Layout], Layout | None]) -> Made:
 
 
 def _reshaped(op: Operation) -> Made:
+    if op["dtype"] is not None:  # its bits as other numbers
+        raise NotMappedError(WHOLE)
     return _laid_out(op, lambda layout: layout.reshaped(op.node.shape or ()))
 
 
