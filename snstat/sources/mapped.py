@@ -61,6 +61,6 @@ class Mapped:
         for end in ends:
             if end.of == OF_SIGNAL:
                 place, reason = self.places[end.layer - 1], end.reason
-                if reason == NO_PAIRS:
+                if reason == NO_PAIRS and why_no_pairs:  # else a layer before it has none
                     reason = f"{reason}, {why_no_pairs}; try smaller inputs"
                 yield Left(place.path, f"{place.kind}: {reason}", place.call)

@@ -261,6 +261,19 @@ def test_theory_says_where_scores_are_of_one_layer():
     assert end[2].endswith("two of q, k and v depend on the same weights")
 
 
+def test_a_layer_before_it_may_know_nothing_of_pairs():
+    def forward(m, x):
+        y = functional.rms_norm(m.up(functional.glu(m.first(x.relu()), -1)).relu(), (64,))
+        return functional.scaled_dot_product_attention(m.a(y), m.b(y), m.c(y))
+
+    layers = {name: lambda: nn.Linear(64, 64) for name in ("first", "a", "b", "c")}
+    run = theory_of(own(forward, up=lambda: nn.Linear(32, 64), **layers), INPUT)
+    assert [end[2].rpartition(": ")[2] for end in ends(run)] == [
+        "it follows values that are not Gaussian",
+        "pairs of positions are not followed",
+    ]
+
+
 def test_positions_in_front_of_the_samples():
     """Whatever the order of the first axes, channels are last for linear layers and norms."""
     make = own(
