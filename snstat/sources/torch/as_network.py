@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from snstat.errors import SnstatError
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
+from snstat.layers.flatten import Flatten
 from snstat.layers.keys import INPUT, PREVIOUS
 from snstat.layers.layer import Layer
 from snstat.layers.scale import Scale
@@ -192,9 +193,9 @@ class _Mapper:
     def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
         self._layouts.take(node.name, source, found.layout)
+        inputs = self._alike(node, found.inputs)
         if node.shape is not None:
-            self._require(node, self._shape(layer, found.inputs))
-        inputs = list(found.inputs)
+            self._require(node, self._shape(layer, tuple(inputs)))
         for place, factor in enumerate(found.factors):
             if factor != 1.0:
                 inputs[place] = self._append(node, Scale(factor), (inputs[place],))
@@ -204,6 +205,16 @@ class _Mapper:
             places = (inputs[number] for number in entry.inputs)
             inputs.append(self._append(node, entry.layer, tuple(places)))
         return inputs[-1]
+
+    def _alike(self, node: Node, inputs: tuple[int, ...]) -> list[int]:
+        """Return inputs of which grids of one position are vectors, if others are vectors."""
+        shapes = [self._layouts.shapes[number] for number in inputs]
+        if all(shape.grid for shape in shapes) or any(shape.positions > 1 for shape in shapes):
+            return list(inputs)
+        return [
+            self._append(node, Flatten(), (number,)) if shape.grid else number
+            for number, shape in zip(inputs, shapes, strict=True)
+        ]
 
     def _require(self, node: Node, shape: Shape) -> None:
         """Raise NotMappedError for a value of another shape than that of a layer, as after numbers

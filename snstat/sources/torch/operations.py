@@ -206,7 +206,7 @@ def _concat(op: Operation) -> Made:
         raise NotMappedError("it joins samples or positions")
     parts = tuple(op.entry_of(part, axis) for part in op["tensors"])
     shapes = [op.layouts.shapes[entry] for entry in parts]
-    joined = Shape(sum(shape.channels for shape in shapes), shapes[0].grid)
+    joined = Shape(sum(shape.channels for shape in shapes), min(shape.grid for shape in shapes))
     found = {op.layouts.of(part.name).rechanneled(axis, joined) for part in op["tensors"]}
     if len(found) > 1:
         raise NotMappedError("its parts have their channels along other axes")

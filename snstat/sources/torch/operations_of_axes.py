@@ -49,7 +49,8 @@ def _laid_out(op: Operation, after: Callable[[Layout], Layout | None]) -> Made:
     shape, found = op.layouts.shapes[entry], after(op.layout("self"))
     if found is None:
         raise NotMappedError(DIVIDED)
-    if shape.grid and len(found.axes) == 2 and found.has_samples:
+    # One token is no other vector: attention may read it later.
+    if shape.grid not in ((), (1,)) and len(found.axes) == 2 and found.has_samples:
         return Made(Flatten(), (entry,), layout=op.first(Shape(shape.units), 0))
     return Made(None, (entry,), layout=found)
 

@@ -129,7 +129,7 @@ def test_a_mask_that_is_changed_later_is_not_known():
         return first
 
     run = theory_of(own(forward, **LAYERS), INPUT, backward=False)
-    assert ends(run) == [("Own", 1, "its mask is not known")]
+    assert ends(run) == [("Own", 1, "what it hides, or adds to scores, is not known")]
 
 
 def test_code_without_gradients_may_write_to_values():
@@ -193,7 +193,10 @@ def test_a_mask_in_a_buffer_that_is_written_to_is_not_known():
 
     run = theory_of(lambda: Counting(write, lambda m, x: attention(m, x, m.mask)), INPUT)
     (end,) = ends(run)
-    assert end[2] in ("its mask is not known", "it takes values of which a part was changed")
+    assert end[2] in (
+        "what it hides, or adds to scores, is not known",
+        "it takes values of which a part was changed",
+    )
 
 
 def test_a_fixed_number_is_a_factor():

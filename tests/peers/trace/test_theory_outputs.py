@@ -12,6 +12,8 @@ from torch import nn
 
 import snstat
 from snstat import cli
+from tests.peers.trace.own_modules import own, theory_of
+from tests.peers.trace.test_theory import ends
 from tests.peers.trace.theory_models import lecun
 from tests.peers.trace.tracing import untouched
 
@@ -129,3 +131,23 @@ def test_no_hook_stays_on_a_module():
     with untouched(model):
         snstat.trace(model, "Bx32", trials=1)
     assert isinstance(model(torch.ones(2, 32)), Plain)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: m.b(m.a(x).flatten(0, 1)).unflatten(0, (-1, 1)).mean(1),
+        lambda m, x: m.a(x).mean(1) + m.b(x).squeeze(1),
+        lambda m, x: torch.cat([m.a(x).mean(1), m.b(x).squeeze(1)], 1),
+        lambda m, x: x + m.a(x).view(len(x), -1).unsqueeze(1),
+    ],
+    ids=["mean", "sum", "concatenation", "residual"],
+)  # fmt: skip
+def test_one_position_is_a_vector_or_a_grid(forward):
+    """E[y²] is that of the sum of its parts, or the mean of them."""
+    layers = {name: lambda: nn.Linear(64, 64) for name in "ab"}
+    run = theory_of(own(forward, **layers), "Bx1x64", trials=32, batch=8)
+    assert ends(run) == []
+    found = run["Own"].statistics["second_moment"]
+    assert found.theory is not None
+    assert abs(found.estimate - found.theory) < 5.0 * found.stderr
