@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,8 +24,8 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.sources.torch.draws import NotDrawnError
 from snstat.sources.torch.graph import IN_PLACE
-from snstat.sources.torch.layout import NotMappedError
-from snstat.sources.torch.operation import OTHERS, Made, Map, Operation
+from snstat.sources.torch.layout import CHANNELS, NotMappedError
+from snstat.sources.torch.operation import OTHERS, PARTLY, Made, Map, Operation
 from snstat.sources.torch.operations_of_attention import (
     OF_ATTENTION,
     OF_SCORES,
@@ -117,9 +118,16 @@ def _rms_norm(op: Operation) -> Made:
 
 
 def _normed(op: Operation, axes: int) -> int:
-    if axes > 1:
+    """Return the layer before a norm over the last axes, which are all channels."""
+    if axes == 1:
+        return op.along("input", -1)
+    entry = op.entry("input")
+    over = [digit for merged in op.layout("input").axes[-axes:] for digit in merged]
+    if any(digit.axis != CHANNELS for digit in over):
         raise NotMappedError("it is over channels and positions")
-    return op.along("input", -1)
+    if math.prod(digit.size for digit in over) != op.layouts.shapes[entry].channels:
+        raise NotMappedError(PARTLY)
+    return entry
 
 
 def _group_norm(op: Operation) -> Made:

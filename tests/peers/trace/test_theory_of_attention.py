@@ -243,6 +243,14 @@ def shared(m, x):
         (lambda m, x: m.a(x)[..., ::2], NOT_NEXT),
         (lambda m, x: heads_of(m.a(x))[..., :4], NOT_NEXT),
         (
+            lambda m, x: functional.layer_norm(m.a(x).unflatten(2, (2, 4, 8)), (4, 8)),
+            "it takes a part of the channels",
+        ),
+        (
+            lambda m, x: functional.layer_norm(heads_of(m.a(x)), (6, 8)),
+            "it is over channels and positions",
+        ),
+        (
             lambda m, x: functional.layer_norm(heads_of(m.a(x)), (8,)),
             "it takes a part of the channels",
         ),
@@ -259,6 +267,14 @@ def test_theory_says_where_scores_are_of_one_layer():
     run = theory_of(own(shared, a=lambda: nn.Linear(64, 64), b=lambda: nn.Linear(64, 64)), INPUT)
     (end,) = ends(run)
     assert end[2].endswith("two of q, k and v depend on the same weights")
+
+
+def test_a_norm_over_heads_and_units_is_over_channels():
+    def forward(m, x):
+        return m.b(functional.layer_norm(m.a(x).unflatten(2, (HEADS, 8)), (HEADS, 8)).flatten(2))
+
+    _, found = entries(own(forward, **{name: lambda: nn.Linear(64, 64) for name in "ab"}))
+    assert [entry.layer.kind for entry in found] == ["dense", "layer_norm", "dense"]
 
 
 def test_a_layer_before_it_may_know_nothing_of_pairs():
