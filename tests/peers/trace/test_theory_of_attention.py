@@ -273,7 +273,7 @@ def test_a_norm_over_heads_and_units_is_over_channels():
     def forward(m, x):
         return m.b(functional.layer_norm(m.a(x).unflatten(2, (HEADS, 8)), (HEADS, 8)).flatten(2))
 
-    _, found = entries(own(forward, **{name: lambda: nn.Linear(64, 64) for name in "ab"}))
+    _, found = entries(own(forward, **{name: lambda: nn.Linear(64, 64) for name in "ab"}), INPUT)
     assert [entry.layer.kind for entry in found] == ["dense", "layer_norm", "dense"]
 
 
