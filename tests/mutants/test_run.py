@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,10 @@ def test_what_means_the_same_survives_without_tests(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "EQUIVALENT", path)
     monkeypatch.setattr(run, "run_tests", lambda *_: pytest.fail("tests were run"))
     assert run.judge(mutant(2, "f.py"), "a + b", "a - b", RECORD) == "survived"
+
+
+def test_mutants_of_equal_meaning_are_of_lines_that_are_there():
+    for entry in tomllib.loads(pages.EQUIVALENT.read_text(encoding="utf-8"))["mutant"]:
+        lines = {line.strip() for line in Path(entry["file"]).read_text("utf-8").splitlines()}
+        before = entry["before"]  # " / " stands between lines, and for a division
+        assert before in lines or set(before.split(" / ")) <= lines, entry
