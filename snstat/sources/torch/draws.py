@@ -8,9 +8,10 @@ module have is taken, so that a small matrix does not decide by chance.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,9 +78,12 @@ class Draws:
     def __init__(self, roles: Mapping[str, Role]) -> None:
         self._seen = {name: _Seen(role) for name, role in roles.items()}
         self._lost = False
+        # Parameters by their size, and by their first values in a trial.
+        self._alike: defaultdict[int | tuple[int, bytes], list[str]] | None = None
 
     def take(self, model: nn.Module) -> None:
         """Look at the parameters of the module of a trial."""
+        self._alike = None
         there = dict(model.named_parameters(remove_duplicate=False))
         there |= dict(model.named_buffers(remove_duplicate=False))
         for name, seen in self._seen.items():
@@ -131,17 +135,22 @@ class Draws:
         not PyTorch's default."""
         self._drawn(self._of(name), what)
 
-    def same(self, name: str, other: str) -> bool:
-        """Return whether two parameters have the same values in some trial, as copies have, or of
-        many values the same mean square in all of them, as transposed copies have."""
-        one, two = self._of(name), self._of(other)
-        if any(mine == theirs for mine, theirs in zip(one.some, two.some, strict=False)):
-            return True
-        fixed = any(scheme.law == ORTHOGONAL for scheme in (*one.schemes, *two.schemes))
-        if one.size != two.size or one.size < MANY or fixed:
-            return False
-        squares = zip(one.squares, two.squares, strict=False)
-        return all(math.isclose(mine, theirs, rel_tol=SUMMED) for mine, theirs in squares)
+    def copied(self, name: str, used: Collection[str]) -> str | None:
+        """Return one of the `used` parameters that has the same values as this one in some trial,
+        as copies have, or of many values the same mean square in all of them, as transposed copies
+        have; None if there is none."""
+        own = self._of(name)
+        if self._alike is None:
+            self._alike = defaultdict(list)
+            for other, seen in self._seen.items():
+                self._alike[seen.size].append(other)
+                for mark in enumerate(seen.some):
+                    self._alike[mark].append(other)
+        same = (other for mark in enumerate(own.some) for other in self._alike[mark])
+        sized = (other for other in self._alike[own.size] if other in used)
+        turned = (other for other in sized if _turned(own, self._of(other)))
+        found = (other for other in chain(same, turned) if other != name and other in used)
+        return next(found, None)
 
     def _of(self, name: str) -> _Seen:
         """Return what was seen of a parameter, nothing if it was not looked at."""
@@ -162,6 +171,15 @@ class Draws:
     def _counts(self) -> Counter[str]:
         """Return how many parameters each scheme fits."""
         return Counter(scheme.name for seen in self._seen.values() for scheme in _fitting(seen))
+
+
+def _turned(one: _Seen, two: _Seen) -> bool:
+    """Return whether mean squares are those of the same values, maybe in another order."""
+    squares = zip(one.squares, two.squares, strict=False)
+    if not all(math.isclose(mine, theirs, rel_tol=SUMMED) for mine, theirs in squares):
+        return False
+    fixed = any(scheme.law == ORTHOGONAL for scheme in (*one.schemes, *two.schemes))
+    return one.size >= MANY and not fixed
 
 
 def _take(seen: _Seen, values: torch.Tensor) -> None:

@@ -21,6 +21,7 @@ def folded(program: Any, given: Mapping[str, torch.Tensor]) -> dict[str, torch.T
     """Return the values of nodes that follow from those that are `given`, by name, these included:
     of operations without chance."""
     found, all_of = dict(given), list(given.values())
+    own_memories = {memory_of(value) for value in all_of}
     # What was written to of what is given, what was read of some memory, and what was before that
     # was written to.
     lost, read, stale = set[int](), dict[int, set[str]](), set[str]()
@@ -29,7 +30,7 @@ def folded(program: Any, given: Mapping[str, torch.Tensor]) -> dict[str, torch.T
             continue
         written = {memory_of(found[name]) for name in written_by(node) if name in found}
         stale |= {name for memory in written for name in read.get(memory, ())}
-        fixed = written & {memory_of(value) for value in given.values()}
+        fixed = written & own_memories
         value = None if fixed or not _plain(node, found) else _called(node, found)
         if isinstance(value, torch.Tensor):
             found[node.name] = value

@@ -121,7 +121,7 @@ class Context:
     draws: Draws
     train: bool
     epsilon: float
-    used: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
 
 
 class Operation:
@@ -247,10 +247,10 @@ class Operation:
         if found in self.context.used:
             raise NotMappedError(f"its {what} were used before")
         if self.draws.constant(found) != 0.0:
-            for other in self.context.used:
-                if self.draws.same(found, other):
-                    raise NotMappedError(f"its {what} are a copy of {other}")
-            self.context.used.append(found)
+            other = self.draws.copied(found, self.context.used)
+            if other is not None:
+                raise NotMappedError(f"its {what} are a copy of {other}")
+            self.context.used.add(found)
         return found
 
     def require(self, name: str, wanted: float, words: str) -> None:
