@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
-from snstat.layers.attend import Heads, attended
+from snstat.layers.attend import attended
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.dropout import RATE
-from snstat.layers.heads import read_by_heads
+from snstat.layers.head_options import HeadOptions
 from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.options import WeightOptions
@@ -20,9 +19,6 @@ from snstat.layers.signal import SQUARES, Signal, Slope, Step, unknown
 from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import time_of
-from snstat.limits import MAX_WIDTH
-from snstat.values.kinds import Flag, Whole
-from snstat.values.option import option
 
 T = TypeVar("T")
 G = TypeVar("G", Values, Slope)
@@ -34,7 +30,7 @@ TORCH = "torch_default"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attention(WeightOptions, Layer):
+class Attention(HeadOptions, WeightOptions, Layer):
     """W_o softmax(q·k/√d) v with q = W_q x, k = W_k y, v = W_v y, on a grid of one axis, whose
     positions are tokens.
 
@@ -69,20 +65,14 @@ class Attention(WeightOptions, Layer):
     sized: ClassVar[bool] = True  # the units of a head
     arrays: ClassVar[int] = 2  # the output and q; the rest is in `beside`
 
-    heads: int = option(
-        Whole(1, MAX_WIDTH), "Heads of equally many channels each.", default=MISSING
-    )
-    causal: bool = option(
-        Flag(), "Whether a token reads only itself and those before it.", default=False
-    )
-    dropout: float = option(
-        RATE, "Probability that a head drops what one token reads of another.", default=0.0
-    )
-
     @property
     def pairs(self) -> bool:
         """See Layer."""
         return True
+
+    def evaluated(self) -> Self:
+        """See Layer: without dropout."""
+        return replace(self, dropout=0.0)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError unless grids have one axis and the heads divide the
@@ -94,11 +84,7 @@ class Attention(WeightOptions, Layer):
         if self.causal and len(inputs) > 1:
             bound = "false with a memory, whose tokens have no order among those that read them"
             raise InvalidValueError("causal", self.causal, bound)
-        if queries.channels % self.heads:
-            bound = f"a divisor of the {queries.channels:,} channels before it"
-            least = min(self.heads, queries.channels)
-            near = next(n for n in range(least, 0, -1) if queries.channels % n == 0)
-            raise InvalidValueError("heads", self.heads, bound, f"try {near:,}")
+        self.require_divided(queries.channels)
         return queries
 
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
@@ -131,12 +117,8 @@ class Attention(WeightOptions, Layer):
         """See Layer: k and v of all tokens, and for each head how much of them each token reads,
         with dropout twice."""
         queries, memory = _both(inputs)
-        weights = self.heads * queries.positions * memory.positions
-        return 2 * queries.channels * memory.positions + (2 if self.dropout else 1) * weights
-
-    def evaluated(self) -> Self:
-        """See Layer: without dropout."""
-        return replace(self, dropout=0.0)
+        read = 2 * queries.channels * memory.positions
+        return read + self.weights_kept(queries, memory)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
@@ -148,8 +130,7 @@ class Attention(WeightOptions, Layer):
             if isinstance(step, NoTheory):
                 return self._unknown(inputs, step)
             steps.append(step)
-        signals, keep = [step.signal for step in steps], 1.0 - self.dropout
-        between = read_by_heads(signals, self.heads, keep, causal=self.causal, equal=y.equal)
+        between = self.read([step.signal for step in steps], y.equal)
         if isinstance(between, NoTheory):
             return self._unknown(inputs, between)
         out = through(of_output, between.signal)
@@ -176,11 +157,7 @@ class Attention(WeightOptions, Layer):
         x, y = _both(inputs)
         of_q, of_k, of_v, of_o = self.matrices([Shape(len(v), v.shape[2:]) for v in inputs])
         into = [draw.linear(*own) for own in ((x, of_q), (y, of_k), (y, of_v))]
-        rate = self.dropout if draw.train else 0.0
-        # Where more channels stand for the layer, they are more heads of as many units.
-        number = self.heads * len(x) // draw.channels(len(x))
-        heads = Heads(number, causal=self.causal, rate=rate)
-        read = attended(heads, [own.values for own in into], draw)
+        read = attended(self.drawn_heads(len(x), draw), [own.values for own in into], draw)
         out = draw.linear(read.values, of_o)
         # Their values are not needed: heads have copies.
         back = _back(len(inputs), [own.pull for own in into], read.pull, out.pull)

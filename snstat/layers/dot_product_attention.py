@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import ClassVar, Self
 
 import numpy as np
 
 from snstat.errors import InvalidValueError
-from snstat.layers.attend import Heads, attended
+from snstat.layers.attend import attended
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.dropout import RATE
-from snstat.layers.heads import read_by_heads
+from snstat.layers.head_options import HeadOptions
 from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.no_theory import NOT_GAUSSIAN, NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import SQUARES, Signal, Step
 from snstat.layers.window_options import time_of
-from snstat.limits import MAX_WIDTH
-from snstat.values.kinds import Flag, Whole
-from snstat.values.option import option
 
 INPUTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class DotProductAttention(Layer):
+class DotProductAttention(HeadOptions, Layer):
     """softmax(q·k/√d) v of three layers q, k and v, in this order, on grids of one axis, whose
     positions are tokens.
 
@@ -47,20 +43,14 @@ class DotProductAttention(Layer):
     sized: ClassVar[bool] = True  # the units of a head
     arrays: ClassVar[int] = 1
 
-    heads: int = option(
-        Whole(1, MAX_WIDTH), "Heads of equally many channels each.", default=MISSING
-    )
-    causal: bool = option(
-        Flag(), "Whether a token reads only itself and those before it.", default=False
-    )
-    dropout: float = option(
-        RATE, "Probability that a head drops what one token reads of another.", default=0.0
-    )
-
     @property
     def pairs(self) -> bool:
         """See Layer."""
         return True
+
+    def evaluated(self) -> Self:
+        """See Layer: without dropout."""
+        return replace(self, dropout=0.0)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError unless there are three, grids have one axis, heads
@@ -71,9 +61,7 @@ class DotProductAttention(Layer):
         queries, keys, values = inputs
         for shape in inputs:
             time_of(shape)
-            if shape.channels % self.heads:
-                bound = f"a divisor of the {shape.channels:,} channels before it"
-                raise InvalidValueError("heads", self.heads, bound)
+            self.require_divided(shape.channels)
         if keys.channels != queries.channels:
             bound = f"as many as those of the queries, {queries.channels:,}"
             raise InvalidValueError("channels of the keys", keys.channels, bound)
@@ -89,16 +77,10 @@ class DotProductAttention(Layer):
         """See Layer: q, k and v, and for each head how much of them each token reads, with dropout
         twice."""
         queries, keys, _ = inputs
-        weights = self.heads * queries.positions * keys.positions
-        return sum(shape.units for shape in inputs) + (2 if self.dropout else 1) * weights
-
-    def evaluated(self) -> Self:
-        """See Layer: without dropout."""
-        return replace(self, dropout=0.0)
+        return sum(shape.units for shape in inputs) + self.weights_kept(queries, keys)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
-        self.shape([signal.shape for signal in inputs])
         queries, keys, _ = inputs
         if any(x.fresh & y.fresh for x, y in combinations(inputs, 2)):
             return NoTheory("two of q, k and v depend on the same weights")
@@ -106,9 +88,7 @@ class DotProductAttention(Layer):
             return NoTheory(NOT_GAUSSIAN)
         if any(np.any(x.mean) for x in inputs):
             return NoTheory("means of q, k or v are not 0")
-        step = read_by_heads(
-            inputs, self.heads, 1.0 - self.dropout, causal=self.causal, equal=keys.equal
-        )
+        step = self.read(inputs, keys.equal)
         if isinstance(step, NoTheory):
             return step
         fresh = frozenset[object]().union(*(signal.fresh for signal in inputs))
@@ -123,8 +103,4 @@ class DotProductAttention(Layer):
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
-        # Where more channels stand for the layer, they are more heads of as many units.
-        count = len(inputs[0])
-        number = self.heads * count // draw.channels(count)
-        heads = Heads(number, causal=self.causal, rate=self.dropout if draw.train else 0.0)
-        return attended(heads, inputs, draw)
+        return attended(self.drawn_heads(len(inputs[0]), draw), inputs, draw)
