@@ -166,8 +166,10 @@ def settle(figure: Figure) -> None:
 
     Constrained layout changes slightly with every draw, but a figure that is saved twice must not.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)  # draws nothing
+        figure.set_layout_engine("none")
 
 
 def dress(axes: Axes, style: Style) -> None:
