@@ -27,9 +27,9 @@ def load_weights(
     """Put the floating tensors of a file into a module, by the names of its state dict. Returns the
     digest of what was put there, which does not depend on the format of the file, and notes.
 
-    All names may have one prefix more, if only one fits. Parameters that share a tensor need one of
-    their names. Tensors of whole numbers, such as counters, stay as they are. Raises InputFileError
-    for names or shapes that differ.
+    All names may have a prefix, which must be the only one that fits. Parameters that share a
+    tensor need one of their names. Tensors of whole numbers, such as counters, stay as they are.
+    Raises InputFileError for names or shapes that differ.
     """
     tensors = {tensor.name: tensor for tensor in open_weights(path, max_bytes)}
     state = {
@@ -42,7 +42,13 @@ def load_weights(
         reason = "cannot be compared with a module whose shapes its first input decides"
         raise InputFileError(name, reason, "build it with all shapes given")
     floating = {key: value for key, value in state.items() if value.is_floating_point()}
-    prefix = _prefix(floating, tensors)
+    found = _prefixes(floating, tensors)
+    if len(found) > 1:
+        shown = " and ".join(quoted(prefix) if prefix else "no prefix" for prefix in found[:2])
+        more = f" and {len(found) - 2:,} more" if len(found) > 2 else ""
+        reason = f"has the names of the module {len(found):,} times: under {shown}{more}"
+        raise InputFileError(name, reason, "save the weights of one of them by themselves")
+    prefix = found[0] if found else ""
     tensors = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
     read = {key: tensor for key, tensor in tensors.items() if tensor.read is not None}
     _require_names(name, floating, read)
@@ -61,16 +67,15 @@ def load_weights(
     return f"sha256:{digest.hexdigest()}", tuple(notes)
 
 
-def _prefix(own: Collection[str], there: Collection[str]) -> str:
+def _prefixes(own: Collection[str], there: Collection[str]) -> list[str]:
     """Return what stands before all names of a module in a file: "module." of DataParallel,
-    "state_dict.model." of a checkpoint of Lightning. Empty if it is not the only one."""
+    "state_dict.model." of a checkpoint of Lightning, "" where names are the module's."""
     first = next(iter(own), "")
-    found = [
+    return [
         prefix
         for prefix in (key.removesuffix(first) for key in there if key.endswith(first))
         if (not prefix or prefix.endswith(".")) and all(prefix + key in there for key in own)
     ]
-    return found[0] if len(found) == 1 else ""
 
 
 def _require_names(path: str, own: dict[str, torch.Tensor], read: dict[str, Tensor]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from snstat.sources.torch.written import PutsBack
+
 
 @contextmanager
 def random_states() -> Iterator[None]:
@@ -29,12 +31,13 @@ def random_states() -> Iterator[None]:
 
 @contextmanager
 def restored(model: torch.nn.Module) -> Iterator[None]:
-    """Put back the buffers, modes, attributes, gradients and hooks of parameters of a module, and
-    what lists, dicts, sets and deques among the attributes hold. Modules in these, such as a
+    """Put back the buffers, modes, attributes, parameters, their gradients and hooks of a module,
+    and what lists, dicts, sets and deques among the attributes hold. Modules in these, such as a
     teacher that is hidden from the optimiser, are put back as well.
 
-    Buffers are copied meanwhile; parameters are not. Gradients are missing meanwhile, and hooks
-    that run once a gradient is complete, such as those of an optimiser, do not run.
+    Buffers are copied meanwhile; of parameters those that are written to are (see PutsBack).
+    Gradients are missing meanwhile, and hooks that run once a gradient is complete, such as those
+    of an optimiser, do not run.
     """
     modules, kept = [*model.modules()], list[_Module]()
     known = {*map(id, modules)}
@@ -45,11 +48,14 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
         known |= {*map(id, hidden)}
     own = {id(value): value for module in modules for value in module._parameters.values()}  # noqa: SLF001  # parameters() goes through all modules again
     parameters = [_Parameter(value) for value in own.values() if value is not None]
+    written = PutsBack(value for value in own.values() if value is not None)
     try:
-        yield
+        with written:
+            yield
     finally:
         for module in kept:
             module.put_back()
+        written.put_back()
         for parameter in parameters:
             parameter.put_back()
 

@@ -400,8 +400,9 @@ def test_the_cost_grows_with_the_number_of_modules_and_no_faster(ops, monkeypatc
         counted[blocks] = calls_in(lambda model=model: trace(model, ["Bx4"], ops=ops))
     first, then = counted[100] - counted[50], counted[200] - counted[100]
     assert then == pytest.approx(2 * first, rel=0.001)
-    # For one module: its hooks, rows and records, of four trials, with their gradients.
-    assert first / 150 < (950 if ops else 550)
+    # For one module: its hooks, rows and records, of four trials, with their gradients; and a look
+    # at each operation, which may write to a parameter.
+    assert first / 150 < (1500 if ops else 950)
 
 
 def calls_in(function):

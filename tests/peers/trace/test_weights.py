@@ -75,10 +75,23 @@ def test_names_may_have_a_prefix(trained, prefix):
     np.testing.assert_array_equal(rows.traced.values, plain.traced.values)
     assert rows.summary.weights_digest == plain.summary.weights_digest
     assert f"the weights are those under '{prefix}' in c.ckpt" in rows.summary.notes
-    both = {"model": trained.state_dict(), "ema": trained.state_dict()}
-    torch.save(both, "two.pt")
-    with pytest.raises(InputFileError, match=r"lacks 'conv1\.weight'"):
-        trace(ResNet, weights="two.pt")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["model", "ema"], "2 times: under 'model.' and 'ema.'; save the weights of one of them"),
+        (["", "ema"], "2 times: under no prefix and 'ema.';"),
+        (["a", "b", "c", "d"], "4 times: under 'a.' and 'b.' and 2 more;"),
+    ],
+)
+def test_a_file_with_the_names_of_several_modules_is_refused(trained, names, words):
+    state = trained.state_dict()
+    prefixes = [f"{name}." if name else "" for name in names]
+    torch.save({before + key: x for before in prefixes for key, x in state.items()}, "w.pt")
+    with pytest.raises(InputFileError) as told:
+        trace(ResNet, weights="w.pt")
+    assert words in str(told.value)
 
 
 def test_what_is_left_as_it_was_built_is_named(trained):
