@@ -82,7 +82,10 @@ def sample(count, seed):
         if not count:
             return
         changed = mutate_code(sources[file], operators[name], index)
-        if changed is None or meaning(changed) == meaning(sources[file]):
+        try:
+            if changed is None or meaning(changed) == meaning(sources[file]):
+                continue
+        except SyntaxError:  # a negated argument, say
             continue
         count -= 1
         lines = (sources[file].splitlines(), changed.splitlines())
@@ -204,12 +207,20 @@ def log_of(number):
     return WORK / f"verdicts{number}.jsonl"
 
 
+def judged():
+    """Return the mutants that have a verdict, with it."""
+    logs = sorted(WORK.glob("verdicts*.jsonl"))
+    return [json.loads(line) for log in logs for line in log.read_text("utf-8").splitlines()]
+
+
 def judge_all(number, options):
     """Judge this process's share of the sample, one after the other."""
     known, began = recorded(), time.monotonic()
-    log_of(number).unlink(missing_ok=True)
+    before = [result["mutant"] for result in judged()]
     drawn = itertools.islice(sample(options.count, options.seed), number, None, options.jobs)
     for mutant, source, changed in drawn:
+        if asdict(mutant) in before:
+            continue
         if time.monotonic() - began > 3600.0 * options.hours:
             break
         verdict = judge(mutant, source, changed, known)
@@ -222,7 +233,8 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
-    parser.add_argument("--again", action="store_true", help="keep the copies and what is recorded")
+    parser.add_argument("--again", action="store_true",
+                        help="go on with a run that has ended: keep its copies and verdicts")  # fmt: skip
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument("report", type=Path)
     options = parser.parse_args()
@@ -235,9 +247,7 @@ def main():
         shutil.rmtree(WORK, ignore_errors=True)
     each(options.jobs, lambda number: record(number, options.jobs))
     each(options.jobs, lambda number: judge_all(number, options))
-    logs = [log_of(number) for number in range(options.jobs)]
-    results = [json.loads(line) for log in logs for line in log.read_text("utf-8").splitlines()]
-    report(results, options.seed, options.report)
+    report(judged(), options.seed, options.report)
 
 
 if __name__ == "__main__":
