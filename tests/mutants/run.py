@@ -233,8 +233,8 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
-    parser.add_argument("--again", action="store_true",
-                        help="go on with a run that has ended: keep its copies and verdicts")  # fmt: skip
+    again = "go on with a run that has ended: keep its copies and verdicts"
+    parser.add_argument("--again", action="store_true", help=again)
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument("report", type=Path)
     options = parser.parse_args()
