@@ -57,6 +57,21 @@ def test_values_and_gradients_are_those_of_patches(grid, padding, sizes, groups,
     np.testing.assert_allclose(*(own.pull(h)[0] for own in (found, wanted)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_what_is_not_finite_reaches_only_what_reads_it(padding):
+    """A window that ends before a position does not multiply its value by 0."""
+    x = np.random.default_rng(0).normal(size=(6, BATCH, 9))
+    x[2, 1, 3], x[4, 3, 0], x[5, 0, 8] = np.nan, np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        found, wanted = both(Conv(channels=9, kernel=3, padding=padding), x)
+        assert not np.isfinite(wanted.values).all()
+        finite = np.isfinite(wanted.values)
+        np.testing.assert_array_equal(np.isfinite(found.values), finite)
+        np.testing.assert_allclose(
+            found.values[finite], wanted.values[finite], rtol=1e-12, atol=1e-13
+        )
+
+
 def test_weights_of_all_laws_are_those_of_patches():
     x = np.random.default_rng(0).normal(size=(4, 3, 6)).astype(np.float32)
     for init in ("he_normal", "torch_default", "lecun_truncated", "orthogonal"):

@@ -32,13 +32,14 @@ def _taps(sources: Index, size: int) -> Taps:
     places = np.arange(sources.shape[1])
     shifted = len(places) == size
     shifts, edges, ends = np.zeros(len(sources), np.int64), list[np.ndarray](), [0]
+    inside = np.zeros(sources.shape, np.bool_)
     for tap, own in enumerate(sources):
-        apart = own[own != NOWHERE] - places[own != NOWHERE]
+        there = own != NOWHERE
+        apart = own[there] - places[there]
         if shifted and apart.size:
             found, counts = np.unique(apart, return_counts=True)
             shifts[tap] = found[counts.argmax()]
-        moved = places + shifts[tap]
-        inside = shifted & (own == moved) & (own != NOWHERE)
-        edges.append(places[~inside])
+            inside[tap] = there & (own == places + shifts[tap])
+        edges.append(places[there & ~inside[tap]] if shifted else places)
         ends.append(ends[-1] + len(edges[-1]))
-    return Taps(size, sources, shifted, shifts, np.concatenate(edges), np.array(ends))
+    return Taps(size, sources, shifted, shifts, inside, np.concatenate(edges), np.array(ends))

@@ -20,14 +20,16 @@ class Taps(NamedTuple):
     """What each tap of a window takes, of `before` positions.
 
     `sources` (taps, positions after) are the positions, negative where there is none. If `shifted`,
-    a tap takes for position j the one at j + `shifts`[tap], but for its exceptions. Those are
-    `edges`[`ends`[tap] : `ends`[tap + 1]]; if not `shifted`, they are all positions.
+    a tap takes for position j the one at j + `shifts`[tap] where `inside` (taps, positions after),
+    which vectorises. The other positions that take something are `edges`[`ends`[tap] :
+    `ends`[tap + 1]]; if not `shifted`, they are all positions.
     """
 
     before: int
     sources: Any
     shifted: bool
     shifts: Any
+    inside: Any
     edges: Any
     ends: Any
 
@@ -43,55 +45,47 @@ class Scratch(NamedTuple):
 
 
 @inner
-def gather(x, taps, patches):
+def gather(x, first, taps, patches):
     """Write to `patches` (taps · channels, samples · after) what the taps take of `x` (channels,
-    samples · before)."""
+    batch · before), from sample `first` on."""
     channels, after = x.shape[0], taps.sources.shape[1]
-    size = patches.shape[1]
-    for c in range(channels):
-        own = x[c]
-        for tap in range(taps.sources.shape[0]):
-            row = patches[tap * channels + c]
-            if taps.shifted:
-                shift = taps.shifts[tap]
-                low, high = max(0, -shift), min(size, size - shift)
-                copy(own[low + shift :], row[low:high])
-            for sample in range(size // after):
-                there, here = own[sample * taps.before :], row[sample * after :]
+    nothing = x.dtype.type(0.0)
+    for tap in range(taps.sources.shape[0]):
+        sources, inside = taps.sources[tap], taps.inside[tap]
+        for c in range(channels):
+            own, row = x[c], patches[tap * channels + c]
+            for sample in range(row.size // after):
+                here = row[sample * after : (sample + 1) * after]
+                start = (first + sample) * taps.before
+                if taps.shifted:
+                    low = start + taps.shifts[tap]
+                    if low >= 0 and low + after <= own.size:
+                        there = own[low : low + after]
+                        for j in range(after):  # loads under a mask
+                            here[j] = there[j] if inside[j] else nothing
+                    else:
+                        for j in range(after):
+                            here[j] = own[low + j] if inside[j] else nothing
                 for n in range(taps.ends[tap], taps.ends[tap + 1]):
                     j = taps.edges[n]
-                    source = taps.sources[tap, j]
-                    here[j] = there[source] if source >= 0 else 0.0
+                    here[j] = own[start + sources[j]] if sources[j] >= 0 else nothing
 
 
 @inner
 def put_back(patches, taps, out):
-    """Add to `out` (channels, samples · before) the adjoint of `gather`. It uses `patches` up."""
+    """Add to `out` (channels, samples · before) the adjoint of `gather`, of taps that are not
+    shifted."""
     channels, after = out.shape[0], taps.sources.shape[1]
-    size = patches.shape[1]
     for c in range(channels):
         own = out[c]
         for tap in range(taps.sources.shape[0]):
             row = patches[tap * channels + c]
-            for sample in range(size // after):
+            for sample in range(row.size // after):
                 there, here = own[sample * taps.before :], row[sample * after :]
-                for n in range(taps.ends[tap], taps.ends[tap + 1]):
-                    j = taps.edges[n]
+                for j in range(after):
                     source = taps.sources[tap, j]
                     if source >= 0:
                         there[source] += here[j]
-                    here[j] = 0.0
-            if taps.shifted:
-                shift = taps.shifts[tap]
-                low, high = max(0, -shift), min(size, size - shift)
-                add(row[low:high], own[low + shift :])
-
-
-@inner
-def add(source, target):
-    """Add as many values as `source` has."""
-    for j in range(source.size):
-        target[j] += source[j]
 
 
 @inner
@@ -113,7 +107,7 @@ def multiply(own, out, weights, biases, taps, scratch):
         size = (end - first) * after
         patches = scratch.patches[: size_of_patch * size].reshape(size_of_patch, size)
         product = scratch.product[: rows * size].reshape(rows, size)
-        gather(own[:, first * taps.before : end * taps.before], taps, patches)
+        gather(own, first, taps, patches)
         np.dot(weights, patches, product)
         for i in range(rows):
             target, row = out[i, first * after : end * after], product[i]
