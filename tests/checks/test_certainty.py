@@ -44,6 +44,14 @@ def test_false_alarms_on_a_share_of_dead_networks_stay_below_the_level(trials, s
         assert far[[0, -1]].any()
 
 
+def test_shares_stray_by_their_error_where_hoeffding_is_no_help():
+    """Fifty standard errors off, though a hundred shares of any law may be."""
+    columns = [np.array([value]) for value in (0.5, 0.001, 0.45)]
+    assert share_strays(*columns, 100).tolist() == [True]
+    columns[1] = np.array([0.02])  # two and a half
+    assert share_strays(*columns, 100).tolist() == [False]
+
+
 @pytest.mark.parametrize(("share", "theory"), [(0.9, 0.5), (0.1, 0.5), (0.0, 0.02), (1.0, 0.6)])
 def test_shares_that_agree_stray_where_hoeffding_says_that_chance_does_not(share, theory):
     """Trials that agree have no error: only n KL(s‖p) > ln(2/10⁻⁴) counts."""

@@ -92,3 +92,10 @@ def test_dropout_behind_the_end_of_theory_is_not_judged():
     )
     found = snstat.check(network(dense(16), drop, relu, relu, dense(16)), **SAMPLING)
     assert "SN303 judged at layer 3, the last one that theory knows" in found.notes
+
+
+def test_inputs_that_are_alike_have_no_difference_to_lose():
+    note = "SN301 not judged: all inputs are alike"
+    for rows, told in ((np.ones((8, 16)), True), (np.eye(8, 16), False)):
+        found = snstat.check("relu", inputs=rows, depth=4, **SAMPLING)
+        assert (note in found.notes) == told

@@ -221,6 +221,34 @@ def test_a_given_target():
     assert judged("relu", 16, bounds={"target_mean": 0.5642, "target_variance": 0.6817})[1] == {}
 
 
+@pytest.mark.parametrize("variance", [0.04, 25.0])
+def test_the_tolerance_of_a_target_is_a_share_of_its_standard_deviation(variance):
+    """Of the variance itself for variances. Linear layers keep both moments of the input."""
+    std, tolerance = math.sqrt(variance), 0.1
+    bounds = {"target_mean": 0.0, "target_variance": variance, "target_tolerance": tolerance}
+    for factor, codes in ((1.0 + 0.9 * tolerance, set()), (1.0 + 1.1 * tolerance, {"SN103"})):
+        options = {"std": std * math.sqrt(factor), "bounds": bounds}
+        assert {"SN103"} & judged("identity", 1, **options)[1].keys() == codes
+    # A mean that only the target has.
+    for share, codes in ((0.9, set()), (1.1, {"SN103", "SN104"})):
+        wanted = bounds | {"target_mean": share * tolerance * std}
+        found = judged("identity", 1, std=std, bounds=wanted)[1]
+        assert bool(found.keys() & {"SN103", "SN104"}) == bool(codes)
+
+
+def test_the_last_layer_may_be_that_of_the_target():
+    run = snstat.propagate("selu", depth=3, width=16, trials=2)
+    assert snstat.check(run, target_layer=3, select=["SN103"]).passed
+    with pytest.raises(InvalidValueError, match="at most 3, the depth"):
+        snstat.check(run, target_layer=4)
+
+
+@pytest.mark.parametrize(("gain", "bound"), [(0.5, 0.95), (2.0, 1.1)])
+def test_the_bound_of_theorem_one_is_the_one_that_is_left(gain, bound):
+    found = judged("selu", 4, weight_gain=gain)[1]["SN601"]
+    assert (found.value, found.bound) == (gain**2, bound)
+
+
 def test_the_domain_of_theorem_one():
     for gain, inside in ((0.974, False), (0.975, True), (1.048, True), (1.05, False)):
         assert ("SN601" not in judged("selu", 64, weight_gain=gain)[1]) == inside

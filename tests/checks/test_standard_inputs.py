@@ -7,9 +7,10 @@ import pytest
 
 from snstat import check
 from snstat.checks.bounds import Bounds
-from snstat.checks.remedies import _standardized
+from snstat.checks.remedies import _standardized, standard
 from snstat.checks.stack_case import StackCase
 from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 
 
@@ -18,7 +19,7 @@ def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_sampl
     directions = random.normal(size=(4, 12)) + 2.0 * random.normal(size=12)
     directions -= directions.mean(axis=1, keepdims=True)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    rows = 0.7 + 3.0 * directions  # of equal norm, before and after
+    rows = 0.7 + 30.0 * directions  # of equal norm, before and after
     inputs = DataInputs("rows", rows, 4).moments()
     found = _standardized(StackCase(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
     products = directions @ directions.T
@@ -30,7 +31,7 @@ def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_sampl
     assert (found.mean, found.variance, found.second_moment) == (0.0, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("mean", [0.0, 4.0])
+@pytest.mark.parametrize("mean", [0.0, 4.0, -4.0])
 def test_the_spread_of_cosines_is_known_of_centred_data_alone(mean):
     rows = np.random.default_rng(3).normal(size=(6, 12))
     rows = mean + 3.0 * (rows - rows.mean())
@@ -39,6 +40,17 @@ def test_the_spread_of_cosines_is_known_of_centred_data_alone(mean):
     own = DataInputs("rows", rows - rows.mean(), 4).moments().cosine_spread
     assert own > 0.1
     np.testing.assert_allclose(found.cosine_spread, own if mean == 0 else np.nan, rtol=1e-12)
+    # Norms change with the mean, by as much as each sample has of it.
+    assert (found.norms is None) == (mean != 0)
+
+
+@pytest.mark.parametrize(("law", "kurtosis"), [("normal", 3.0), ("uniform", 1.8)])
+def test_drawn_inputs_keep_their_law(law, kurtosis):
+    """Squares of samples of 16 independent units with this kurtosis vary by (kurtosis − 1)/16."""
+    inputs = DrawnInputs(law, 16, 8, 0.0, 3.0).moments()
+    found = standard(StackCase(Stack.build("relu", 4, 16), 8, inputs, Bounds()))
+    assert (found.variance, found.kurtosis) == (1.0, pytest.approx(kurtosis))
+    assert found.length_variance == pytest.approx((kurtosis - 1.0) / 16)
 
 
 @pytest.mark.parametrize(

@@ -23,19 +23,33 @@ def runs_of(**options):
     return [snstat.propagate(**{**SMALL, "width": width, **options}) for width in WIDTHS]
 
 
-def test_the_fit_is_that_of_numpy():
+@pytest.mark.parametrize("count", [3, 4])
+def test_the_fit_is_that_of_numpy(count):
     random = np.random.default_rng(0)
-    x = np.log([64.0, 128.0, 300.0, 1024.0])
-    for scale in (1.0, 5.0):  # points within their errors, and beyond
-        error = random.uniform(0.01, 0.1, 4)
-        y = 0.3 * x + scale * error * random.standard_normal(4)
+    x = np.log([64.0, 128.0, 300.0, 1024.0])[:count]
+    for scale in (0.1, 5.0):  # points within their errors, and beyond
+        error = random.uniform(0.01, 0.1, count)
+        y = 0.3 * x + scale * error * np.array([1.0, -1.0, 1.0, -1.0])[:count]
         slope, stderr = fitted(x, y, error)
         weights = 1.0 / error
         coefficients, covariance = np.polyfit(x, y, 1, w=weights, cov="unscaled")
         misfit = float(np.sum((weights * (y - np.polyval(coefficients, x))) ** 2))
         assert slope == pytest.approx(coefficients[0], rel=1e-9)
-        factor = max(misfit / 2, 1.0)
+        freedom = count - 2
+        assert (misfit > freedom) == (scale > 1.0)
+        factor = max(misfit / freedom, 1.0)
         assert stderr == pytest.approx(math.sqrt(covariance[0, 0] * factor), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("depth", "others"), [(1, ""), (2, ", as 1 other layer does"), (3, ", as 2 other layers do")]
+)
+def test_other_layers_that_grow_are_counted(depth, others):
+    runs = runs_of(activation="relu", weight_std=0.1, depth=depth)
+    (finding,) = judge_widths(runs, Bounds(), "widths")[0].findings
+    text = finding.message.partition(";")[0]
+    assert text.startswith("RMS grows as width^")
+    assert text.partition(",")[2] == others.removeprefix(",")
 
 
 def test_weights_of_one_size_at_every_width_grow():
