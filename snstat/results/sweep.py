@@ -103,8 +103,7 @@ def sweep_of_columns(names: tuple[str, ...], columns: list[Any], over: tuple[str
 def column_of(values: tuple[Any, ...]) -> npt.NDArray[Any]:
     """Return values as numbers, NaN where they are missing, if all that are there are numbers; else
     as text, empty where missing."""
-    there = [value for value in values if value is not None and value != ""]
-    if any(isinstance(value, bool) for value in there):
+    if any(isinstance(value, bool) for value in values):
         return _texts(values)
     try:
         numbers = [

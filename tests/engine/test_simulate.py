@@ -141,6 +141,24 @@ def test_trials_that_share_a_call_keep_their_own_way_back(activation, sampler, w
     np.testing.assert_array_equal(found[1], found[TRIALS])
 
 
+@pytest.mark.parametrize("widths", ["8*4", "6,9*10,5"])
+def test_gradients_of_a_pair_of_functions_are_those_of_the_activation_that_it_is(widths):
+    options = {"dtype": "float64", "backward": True}
+    stacks = [Stack.build(of, widths=widths, init="he_normal") for of in (RELU, "relu")]
+    own, known = (run(stack, **options) for stack in stacks)
+    assert np.isfinite(own.log_gradient).all()
+    # Rounding of products over a few layers.
+    np.testing.assert_allclose(own.log_gradient, known.log_gradient, rtol=0, atol=1e-12)
+
+
+def test_layers_of_many_values_are_run_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_VALUES", 0)
+    monkeypatch.setattr(module, "BLOCK_SECONDS", 1e3)
+    stack, counts = Stack.build(depth=5, width=4), list[int]()
+    assert len(run(stack, trials=1, progress=counts.append).finite) == 6
+    assert counts[-5:] == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(("width", "batch"), [(1, 1), (1, 4), (3, 1), (5, 9)])
 def test_degenerate_shapes_work(width, batch):
     stack = Stack.build(depth=2, width=width)
