@@ -6,7 +6,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
-from snstat.checks.pairs import become_alike, comparable
+from snstat.checks.pairs import SAME, become_alike
 from snstat.checks.rule import Broken, rule
 
 COSINE = "position_cosine"
@@ -14,9 +14,8 @@ COSINE = "position_cosine"
 
 def _first_of_several(case: Case) -> int | None:
     """Return the first layer whose positions have a cosine that is not 1, None without any."""
-    cosine = case.known(COSINE)
-    found = np.flatnonzero(np.isfinite(cosine) & (1.0 - cosine > 0))
-    return next((int(layer) for layer in found if comparable(float(cosine[layer]))), None)
+    found = np.flatnonzero(1.0 - case.known(COSINE) > SAME)
+    return int(found[0]) if found.size else None
 
 
 def _no_positions(case: Case) -> Obstacle | None:

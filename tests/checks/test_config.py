@@ -13,6 +13,7 @@ from snstat.checks.config import (
     MAX_CHECKS,
     MAX_NAME,
     Declared,
+    _upward,
     find_config,
     load_config,
     located,
@@ -455,6 +456,12 @@ def test_unreadable_file(write):
 def test_no_configuration_is_found(repository):
     (repository / "a" / "b").mkdir(parents=True)
     assert find_config(repository / "a" / "b") is None
+
+
+def test_a_configuration_is_looked_for_up_to_the_root():
+    folder = Path("/a/b/c")
+    above = [os.path.normpath(folder / up) for up in _upward(folder)]
+    assert above == ["/a/b", "/a", "/"]
 
 
 def test_the_nearest_section_is_used(write, repository):

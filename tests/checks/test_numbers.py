@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from snstat import Network, check, propagate
-from snstat.checks.numbers import FORMATS, _signals, leaves_range
+from snstat.checks.numbers import FORMATS, _gradients, _signals, leaves_range
+from snstat.checks.pairs import _alike
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
 
@@ -186,6 +187,14 @@ def test_underflow_of_gradients_is_counted_from_the_end():
     assert f"{2.0**-24.5:.2g} of the last layer's root mean square (seen; theory" in how.text
 
 
+def test_gradients_of_a_unit_are_relative_to_those_of_the_units_of_the_last_layer():
+    """Each layer multiplies the squared norm by gain² = 10⁻⁴, and only 4 of 64 units are left."""
+    made = case("identity", None, widths="64,64,64,64,4", weight_gain=0.01)
+    (how,) = _gradients(made, "float16", FORMATS["float16"])
+    assert how.layer == 0
+    assert how.value == pytest.approx(1e-8 * math.sqrt(4 / 64), rel=1e-12)
+
+
 def test_overflow_of_activations_is_reported_before_that_of_gradients():
     how = leaves_range(seen(60, 1.0, number_format="float16", gradients=True))
     assert how.text.startswith("float16 overflows at layer")
@@ -222,6 +231,16 @@ def test_exact_zeros_do_not_underflow(name, options):
     # The softplus of 0 is not 0, so its units are alive, and all inputs are alike.
     assert ("SN301" if name == "softplus" else "SN401") in codes
     assert "SN101" not in codes
+
+
+@pytest.mark.parametrize(("options", "why"), [
+    ({"batch": 1}, "there is one sample"),
+    ({"std": 0.0, "mean": 1.0}, "all inputs are alike"),
+    ({"std": 0.0}, "fewer than two samples of a batch are not zero"),
+    ({"std": 1e-170}, "the samples are too small for their squares"),
+])  # fmt: skip
+def test_why_inputs_have_no_difference_to_lose_is_told(options, why):
+    assert _alike(case("relu", 4, **options)).why == why
 
 
 @pytest.mark.parametrize("width", [2, 300])

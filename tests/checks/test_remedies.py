@@ -21,6 +21,7 @@ from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
 from snstat.checks.several import last_resorts
 from snstat.checks.stack_case import StackCase
+from snstat.checks.stack_remedies import stack_remedy
 from snstat.checks.target import more_layers
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
@@ -425,6 +426,13 @@ def test_layers_of_several_widths_get_a_gain_instead_of_a_standard_deviation():
     [remedy, *_] = [finding.remedy for finding in check(weight_std=0.02, **network).findings]
     assert remedy == "use --weight-gain 1 instead of --weight-std 0.02"
     assert check(weight_gain=1, **network).passed
+
+
+@pytest.mark.parametrize("code", ["SN101", "SN401"])
+def test_layers_before_one_that_was_seen_to_be_broken_are_offered(code):
+    """Theory finds nothing wrong, so it cannot tell that standard inputs would help."""
+    made, how = case("relu", 8, std=3.0), Broken(5, 0.9, 0.5, "")
+    assert stack_remedy(RULES[code], made, how, {code}, {code}) == "at most 4 layers (now 8)"
 
 
 def test_where_a_stack_leaves_its_baseline_says_nothing_about_how_many_layers_hold():

@@ -218,6 +218,7 @@ def test_a_given_target():
     target = {"target_mean": 0.0, "target_variance": 2.0}
     finding = judged("selu", 64, bounds=target)[1]["SN104"]
     assert finding.bound == 2.0
+    assert "not to the target (0, 2)" in finding.message
     assert judged("relu", 16, bounds={"target_mean": 0.5642, "target_variance": 0.6817})[1] == {}
 
 
@@ -247,6 +248,14 @@ def test_the_last_layer_may_be_that_of_the_target():
 def test_the_bound_of_theorem_one_is_the_one_that_is_left(gain, bound):
     found = judged("selu", 4, weight_gain=gain)[1]["SN601"]
     assert (found.value, found.bound) == (gain**2, bound)
+
+
+def test_the_distance_from_a_target_of_variance_0_is_absolute():
+    bounds = {"target_mean": 0.0, "target_variance": 0.0}
+    for variance, near in ((0.09, True), (0.11, False)):
+        std = math.sqrt(variance)
+        found = judged("identity", 4, std=std, bounds=bounds, codes={"SN103"})[1]
+        assert ("SN103" not in found) == near
 
 
 def test_the_domain_of_theorem_one():

@@ -1,6 +1,7 @@
 """Saturated units of SN401: those driven to an end, not those that are off."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from snstat.activation import ACTIVATIONS
 from snstat.activation.saturated import saturates
 from snstat.checks.look import look
 from snstat.checks.rules import RULES
+from snstat.checks.units import off
 from snstat.theory.saturation import resting_fraction, saturated_fraction
 from tests.checks.cases import case
 
@@ -38,6 +40,21 @@ def test_units_that_are_off_are_not_saturated(monkeypatch):
     found = check((clipped, clipped_slope), 1, **SMALL, select=["SN401"], saturated_max=0.3)
     assert found.findings[0].value == pytest.approx(math.erfc(math.sqrt(0.5)), rel=1e-6)
     assert "of layer 1 that are not off are saturated" in found.findings[0].message
+
+
+def test_all_units_of_dead_networks_are_off():
+    """One network of four is dead, and half of the units of the others are off."""
+    quarter = np.array([0.25])
+    statistics = {"dead_fraction": quarter, "zero_samples": quarter}
+    made = SimpleNamespace(
+        batch=8,
+        resting=np.array([0.5]),
+        silent=np.zeros(1),
+        predicted=lambda _: np.zeros(1),
+        seen=statistics.__getitem__,
+        judges_seen=lambda _: np.ones(1, np.bool_),
+    )
+    assert off(made) == 0.25 + 0.75 * 0.5
 
 
 @pytest.mark.parametrize("gain", [4.0, 8.0, 20.0])

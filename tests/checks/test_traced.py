@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from snstat import propagate
+from snstat.checks.matching import matched
 from snstat.checks.request import Request
 from snstat.files.check_form import checks_to_json
 from snstat.files.schema import schema
@@ -238,6 +240,15 @@ def test_a_second_call_is_a_row_of_its_own(tmp_path) -> None:
     check = compared(make_traced_run(), make_traced_run(replace(SUMMARY, rows=once)), tmp_path)
     assert check.passed
     assert any("path, call and output: layer1.relu#2 not in" in note for note in check.notes)
+
+
+def test_a_stack_is_no_baseline_of_a_module() -> None:
+    """No row of a module has the path of a layer of a stack."""
+    run, stack = make_traced_run(), propagate("relu", 2, width=8, batch=4, trials=2)
+    beside = matched(run, stack)
+    for name, column in beside.statistics.items():
+        np.testing.assert_array_equal(column.estimate[1:], run.statistics[name].estimate[1:])
+        assert np.isnan(column.stderr[1:]).all()
 
 
 def test_other_data_are_told(tmp_path) -> None:

@@ -59,6 +59,7 @@ def test_weights_of_one_size_at_every_width_grow():
     assert (check.verdict, check.passed) == ("growing", False)
     (finding,) = check.findings
     assert (finding.code, finding.layer) == ("SN503", 1)
+    assert ", as 3 other layers do; " in finding.message
     for slope in slopes:
         # Five standard errors, and what narrow networks differ by: depth/width at most.
         assert abs(slope.slope - slope.layer / 2) < 5 * slope.stderr + 4 / 32
