@@ -111,6 +111,14 @@ def test_options_left_out_are_taken_from_the_baseline(tmp_path):
         snstat.check(baseline=path, name="other")
 
 
+def test_the_layer_that_is_compared_with_the_target_is_the_last_at_most():
+    options = {"depth": 3, "width": 8, "batch": 4, "trials": 2, "input_std": 8}
+    last = snstat.check("selu", **options)
+    assert snstat.check("selu", **options, target_layer=3).findings == last.findings
+    with pytest.raises(InvalidValueError, match="target_layer is 4, but must be at most 3"):
+        snstat.check("selu", **options, target_layer=4)
+
+
 def test_a_single_trial_is_judged_by_theory_only():
     result = snstat.check("selu", **{**SMALL, "trials": 1})
     assert result.passed

@@ -12,6 +12,7 @@ from numba import config
 
 import snstat
 from snstat import check
+from snstat.activation import ACTIVATIONS
 from snstat.checks.backward import _shorter
 from snstat.checks.bounds import Bounds
 from snstat.checks.judge import judge
@@ -26,7 +27,7 @@ from snstat.checks.target import more_layers
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory import finite_width
-from tests.checks.cases import JUDGEMENTS, case, judged
+from tests.checks.cases import JUDGEMENTS, case, judged, mean_of, second_moments
 
 # Quantity -> pattern of the recommended change; the first group is the new value.
 CHANGES = {
@@ -345,6 +346,18 @@ def test_fewer_layers_are_tried_one_by_one_and_then_a_tenth_fewer():
     """χ^199 < 10⁶ < χ^200 with χ = 1.0716, and a layer whose input costs next to nothing."""
     tried = [remedy.case.depth for remedy in _shorter(case("selu", 512), Broken(0, None, None, ""))]
     assert tried == [200, 199, 198, 180]
+
+
+def test_one_layer_is_the_remedy_where_two_break_the_bound_of_gradients():
+    _, places = second_moments("tanh", 2.0, 2)
+    slope = ACTIVATIONS["tanh"].derivative
+    factors = [4.0 * mean_of(lambda x: slope(x) ** 2, q) for q in places]
+    one, two = factors[0], factors[0] * factors[1]
+    assert 1.0 < one < two
+    decades = 0.5 * math.log10(one * two)
+    bounds = {"gradient_decades": decades}
+    finding = judged("tanh", 6, weight_gain=2.0, bounds=bounds, codes={"SN202"})[1]["SN202"]
+    assert finding.remedy == "at most 1 layer (now 6)"
 
 
 def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():

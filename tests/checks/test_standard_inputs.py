@@ -53,6 +53,13 @@ def test_drawn_inputs_keep_their_law(law, kurtosis):
     assert found.length_variance == pytest.approx((kurtosis - 1.0) / 16)
 
 
+def test_data_whose_squares_are_beyond_any_float_are_not_scaled():
+    inputs = DataInputs("rows", 1e200 * np.random.default_rng(3).normal(size=(4, 12)), 4).moments()
+    assert inputs.second_moment == np.inf
+    bounds = Bounds(target_mean=0.0, target_variance=4.0)
+    assert standard(StackCase(Stack.build("relu", 4, 12), 4, inputs, bounds)) is None
+
+
 @pytest.mark.parametrize(
     ("std", "words", "dead"), [(1e-170, "too small to square", False), (0.0, "0", True)]
 )
