@@ -27,6 +27,8 @@ _REACH = 1.375e7
 NOTHING = 1e-290
 # |ln(q'/q)| below this is rounding and has no usable sign.
 _ROUNDING = 2e-14
+# The map moves points beside one of the grid at which it touches q by more than this.
+_TOUCHING = 1e-10
 
 
 def ensemble_image(activation: Activation, q: float, square_gain: float, bias: float) -> float:
@@ -77,12 +79,12 @@ def find_ensemble(
     roots: list[float] = []
     kept = np.flatnonzero(moving)
     for left, right in pairwise(kept.tolist()):
-        if (values[left] > 0) == (values[right] > 0):
-            continue
-        if right - left == 2:
+        crosses = (values[left] > 0) != (values[right] > 0)
+        touches = min(abs(values[left]), abs(values[right])) > _TOUCHING
+        if right - left == 2 and (crosses or touches):
             # The grid point between the two is the root, to within rounding.
             roots.append(float(grid[left + 1]))
-        else:
+        elif crosses:
             roots.append(root(excess, grid[left], grid[right]))
     for i in range(1, grid.size - 1):
         # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
@@ -93,7 +95,7 @@ def find_ensemble(
         # A parabola that touches 0 is 9 times higher at one of the neighbours, or more. Dips of
         # rounding are flat.
         deep = 2.0 * near[1] < max(near[0], near[2])
-        if same and moving[i - 1 : i + 2].all() and dips and deep:
+        if same and moving[i] and dips and deep:
             from scipy.optimize import minimize_scalar
 
             found = minimize_scalar(

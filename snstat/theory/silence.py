@@ -140,4 +140,4 @@ def _accumulated(units: FloatArray, widths: FloatArray) -> FloatArray:
     """Return 1 − Π(1 − units^width) over the layers up to each layer, (depth + 1,)."""
     with np.errstate(divide="ignore", under="ignore"):
         gone: FloatArray = -np.expm1(np.cumsum(np.log1p(-(units**widths))))
-    return gone + 0.0
+    return gone

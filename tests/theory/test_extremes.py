@@ -32,6 +32,17 @@ def test_the_largest_of_one_and_two_normal_values():
     assert far == pytest.approx(50.0 + 2.0 / math.sqrt(math.pi), rel=1e-12)
 
 
+@pytest.mark.parametrize("values", [30, 100, 1000])
+@pytest.mark.parametrize("mean", [0.0, -10.0])
+def test_the_largest_of_many_normal_values_is_that_of_a_plain_rule(mean, values):
+    """∫ 1 − P(|x| < t)^N dt by trapezoids, which are exact to rounding for functions so smooth."""
+    step = 1e-3
+    t = step * np.arange(20_000)
+    within = stats.norm.cdf(t - mean) - stats.norm.cdf(-t - mean)
+    plain = step * ((1.0 - within**values).sum() - 0.5)
+    assert largest_input(drawn("normal", values, mean), values) == pytest.approx(plain, rel=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 @pytest.mark.parametrize(("mean", "std", "values"), [(0.0, 2.0, 7), (0.4, 1.0, 60), (-3.0, 0.5, 5)])
 def test_the_largest_input_is_the_mean_over_draws(kind, mean, std, values):

@@ -16,7 +16,7 @@ from snstat.network.stack import Stack
 from snstat.results import MOST_CLASSES, NormClasses
 from snstat.theory.finite_width import finite_width
 from snstat.theory.finite_width_classes import _spreads
-from snstat.theory.finite_width_data import alike_samples
+from snstat.theory.finite_width_data import _alike, _by_pairs, alike_samples
 from snstat.theory.predict import predict
 
 NAMES = ("mean", "second_moment", "variance_over_units")
@@ -193,3 +193,19 @@ def test_orthogonal_samples_of_one_norm_are_off_by_twice_what_drawn_samples_are(
         # Samples are orthogonal to within rounding, whose spread counts as a change of the mean.
         np.testing.assert_allclose(found.residual[name][1:], off[1:], rtol=1e-6, err_msg=name)
         assert (found.residual[name][1:] > 0).all()
+
+
+def test_averages_over_pairs_that_are_linear_in_the_cosine_do_not_change_with_its_spread():
+    """A network without activations keeps cosines; what they average to is their mean."""
+    stack, inputs = Stack.build("identity", 3, 64), DrawnInputs("normal", 64, 8, 0.5, 1.0)
+    found = _by_pairs(stack, 8, inputs.moments(), 0.1)
+    assert set(found) == {"variance_over_batch", "cosine", "dead_fraction"}
+    for change in found.values():
+        np.testing.assert_allclose(change[1:], 0.0, atol=1e-14)
+
+
+def test_samples_like_the_data_have_the_smallest_norm_that_is_not_0_and_the_largest():
+    rows = np.array([[0.0, 0.0], [0.3, -0.3], [2.0, 2.0], [0.0, 4.0]])
+    moments = DataInputs("rows", rows, 4).moments()
+    found = [own.second_moment for own in _alike(moments, 4)]
+    np.testing.assert_allclose(found, [0.09, 8.0], rtol=1e-12)

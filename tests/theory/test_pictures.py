@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import snstat
 from snstat.errors import InvalidValueError
 from snstat.theory.fixed_points import fixed_points
-from snstat.theory.pictures import correlation_curve, map_field
+from snstat.theory.pictures import _window, correlation_curve, map_field, phase_plane
 
 
 def test_the_picture_of_the_unit_map():
@@ -87,3 +88,22 @@ def test_the_picture_of_the_correlation_map():
             assert nearby == pytest.approx(fixed.value, abs=1e-6)
     assert correlation_curve("tanh", weight_gain=0.0, second_moment=1.0).fixed_points == ()
     assert correlation_curve("tanh", weight_gain=0.5, points=3).second_moment == 1.0
+
+
+def test_the_axes_scale_with_the_signal():
+    """Twice the signal has the same picture: means are doubled, and variances times 4."""
+    (point,) = [p for p in fixed_points("selu", weight_sum=0.0, weight_square_sum=1.0) if p.stable]
+    mean, variance = _window([point])
+    twice = replace(
+        point, mean=2.0 * point.mean, variance=4.0 * point.variance,
+        second_moment=4.0 * point.second_moment,
+    )  # fmt: skip
+    of_means, of_variances = _window([twice])
+    np.testing.assert_allclose(of_means, 2.0 * np.array(mean), rtol=1e-12)
+    np.testing.assert_allclose(of_variances, 4.0 * np.array(variance), rtol=1e-12)
+
+
+@pytest.mark.parametrize("gains", [(1.0, 1.0), (2.0, 1.0)])
+def test_pictures_of_no_gains_are_refused(gains):
+    with pytest.raises(InvalidValueError, match="LOW below HIGH"):
+        phase_plane("tanh", gains, (0.0, 1.0))

@@ -13,7 +13,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
-from snstat.theory.silence import dead_with_silence, silence
+from snstat.theory.silence import _accumulated, dead_with_silence, silence
 
 
 def theory(stack, batch):
@@ -85,6 +85,10 @@ def test_activations_without_zero_parts_are_never_silent():
         _, _, found = theory(Stack.build(name, 4, 2), 8)
         assert not found.share.any()
         assert not found.most.any()
+
+
+def test_a_probability_of_0_has_no_sign():
+    assert not np.signbit(_accumulated(np.zeros(3), np.full(3, 8.0))).any()
 
 
 def test_wide_networks_keep_their_theory():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from snstat.theory.theorems import (
     _THEOREMS,
     COORDINATES,
     _climb,
+    _grid,
     theorem_domain,
     verify_theorems,
 )
@@ -122,3 +125,37 @@ def test_a_climb_ends_at_an_extreme_within_the_box_or_at_its_edge(sign):
     np.testing.assert_allclose(point, ends, atol=1e-3)
     assert height == pytest.approx(6.0, abs=1e-6)
     assert evaluations > 1
+
+
+@pytest.mark.parametrize(("theorem", "domain"), [
+    ("1", [(-0.1, 0.1), (-0.1, 0.1), (0.8, 1.5), (0.95, 1.1)]),
+    ("2", [(-1.0, 1.0), (-0.1, 0.1), (3.0, 16.0), (0.8, 1.25)]),
+    ("3", [(-0.1, 0.1), (-0.1, 0.1), (0.02, 0.16), (0.8, 1.25)]),
+    ("3", [(-0.1, 0.1), (-0.1, 0.1), (0.02, 0.24), (0.9, 1.25)]),
+])  # fmt: skip
+def test_domains_are_those_of_the_paper(theorem, domain):
+    """All corners are within, and just beyond an end of one coordinate is no point of it."""
+
+    def at(mean, weight_sum, variance, weight_square_sum):
+        weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
+        return theorem_domain(mean, variance, **weights)
+
+    assert {at(*corner) for corner in itertools.product(*domain)} == {theorem}
+    middle = [0.5 * (low + high) for low, high in domain]
+    for place, (low, high) in enumerate(domain):
+        for beyond in (low - 1e-9, high + 1e-9):
+            point = [*middle[:place], beyond, *middle[place + 1 :]]
+            assert at(*point) != theorem or theorem == "3"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_grids_of_theorems_reach_all_ends_of_their_domain(sign):
+    for theorem in _THEOREMS:
+        low, high = np.array(list(theorem.domain.values())).T
+        grid = _grid(theorem.domain, sign)
+        assert (low - 1e-15 <= grid).all()
+        assert (grid <= high + 1e-15).all()
+        mean, _, variance, square = grid.T
+        ends = mean.min(), mean.max(), (variance * square).min(), (variance * square).max()
+        expected = low[0], high[0], low[2] * low[3], high[2] * high[3]
+        np.testing.assert_allclose(ends, expected, rtol=1e-12)

@@ -71,6 +71,15 @@ def test_survival_is_the_first_layer_out_of_bounds(gain, depth):
     assert survival(stack, inputs, 0.005, 100.0) == expected
 
 
+@pytest.mark.parametrize("depth", [100, 400, 700])
+def test_a_signal_that_grows_slowly_survives_until_it_is_out_of_bounds(depth):
+    """Each layer of ReLU multiplies the second moment by 1.01: it is above 100 after 462."""
+    stack = Stack.build("relu", depth, 64, weight_gain=math.sqrt(2.0 * 1.01))
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    layers = math.floor(math.log(100.0) / math.log(1.01))
+    assert survival(stack, inputs, 0.01, 100.0) == min(layers, depth)
+
+
 @pytest.mark.parametrize(("name", "gain", "bias"), [("selu", 0.8, 0.0), ("sigmoid", 3.0, 0.5)])
 def test_a_signal_approaches_the_second_moment_of_a_long_loop(name, gain, bias):
     stack = Stack.build(name, 4, 64, weight_gain=gain, bias_std=bias)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
-from snstat.theory.unit import _changes, _newton, _starts, _Unit, find_unit
+from snstat.theory.unit import _changes, _newton, _starts, _Unit, _without_variance, find_unit
 
 # (weight sum, weight square sum); the frequency of a sine divides both.
 PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
@@ -149,3 +149,9 @@ def test_a_kink_at_variance_0_has_the_slopes_of_its_two_sides(weight_sum, square
 @pytest.mark.parametrize("rate", [0.99, 1.01, 1.5])
 def test_a_large_mean_grows_if_its_weights_have_a_larger_sum_than_1(name, rate):
     assert find_unit(resolve(name), rate, 0.5).at_infinity == ("grows" if rate > 1 else "returns")
+
+
+def test_zero_at_the_end_of_a_line_of_fixed_points_is_no_root_by_itself():
+    """φ(x) = x below 0, where all is fixed, and 2 x above."""
+    pair = (lambda x: np.where(x < 0, x, 2.0 * x)), (lambda x: np.where(x < 0, 1.0, 2.0))
+    assert _without_variance(_Unit(resolve(pair), 1.0, 1.0)) == ([], True)
