@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
 from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.theory import dead_fluctuations
-from snstat.theory.dead_fluctuations import _carry, _cumulants, _fresh, _wishart
+from snstat.theory.dead_fluctuations import _carry, _cumulants, _fresh, _shape, _wishart
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 
@@ -159,3 +161,13 @@ def test_the_dead_fraction_is_that_of_plain_networks_with_uniform_weights_and_bi
         np.clip(x, -1.0, 1.0, out=x)
         error = dead.std() / count**0.5
         assert abs(dead.mean() - theory.expected["dead_fraction"][layer]) < 4.5 * error
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "lecun_uniform", "lecun_normal"])
+def test_uniform_biases_have_one_fourth_cumulant_of_any_samples(init):
+    """All samples have the same bias: that of a uniform number is −6/5 of its squared variance."""
+    share, products = 0.6, np.array([3.0, 1.2, 1.7, 0.9, 0.6])
+    normal = replace(Weights.of(init, 20, 30, weight_gain=1.3), bias_std=0.4)
+    uniform = replace(normal, bias_distribution="uniform")
+    found, plain = (_shape(layer, share, 0.3, products) for layer in (uniform, normal))
+    np.testing.assert_allclose(found - plain, np.full(5, -1.2 * (1.0 - share) ** 2), rtol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.gram_moments import GramTable
 from snstat.gaussian.kurtosis_moments import kurtosis_moments
 from snstat.gaussian.pairs import pair_gap
+from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.theory.fluctuations import follow
 from snstat.theory.gram import (
@@ -21,6 +23,7 @@ from snstat.theory.gram import (
     _input_squares,
     _roughness,
     _Shape,
+    _shape,
     follow_gram,
 )
 from snstat.theory.layer_moments import Moments
@@ -155,3 +158,15 @@ def test_sums_and_differences_of_drawn_inputs(label, mean, std):
     expected = [(weights * of).sum() for of in (total**2, total * apart, apart**2)]
     found = _input_squares(DrawnInputs(label, 40, 4, mean, std).moments())
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "lecun_uniform", "lecun_normal"])
+def test_uniform_biases_add_their_fourth_cumulant_to_that_of_sums(init):
+    """Both samples have the same bias, so differences lack it. That of a uniform number is −6/5 of
+    its squared variance, a third of which counts as a variance."""
+    share, squares = 0.6, (2.5, 1.4, 2.7)
+    normal = replace(Weights.of(init, 20, 30, weight_gain=1.3), bias_std=0.4)
+    plain = _shape(normal, share, squares)
+    found = _shape(replace(normal, bias_distribution="uniform"), share, squares)
+    assert found.first - plain.first == pytest.approx(-1.2 / 3.0 * (1.0 - share) ** 2, rel=1e-12)
+    assert (found.second, found.mixed) == (plain.second, plain.mixed)

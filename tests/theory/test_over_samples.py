@@ -313,9 +313,11 @@ def test_batch_norm_ends_theory_of_samples_in_train_mode():
 
 
 @pytest.mark.parametrize("limit", ["MOST_CROSSED", "MOST_AT_ONCE"])
-def test_pairs_of_samples_that_are_too_many_are_left_out(monkeypatch, limit):
+@pytest.mark.parametrize("count", [2, 3])
+def test_pairs_of_samples_that_are_too_many_are_left_out(monkeypatch, limit, count):
     monkeypatch.setattr(start, limit, 100)
-    walked = walk(network(conv("relu"), {"kind": "global_mean_pool"}), 3, moments_of(images()))
+    own, moments = network(conv("relu"), {"kind": "global_mean_pool"}), moments_of(images(count))
+    walked = walk(own, count, moments)
     assert np.isfinite(walked.second_moment).all()
     assert np.isnan(walked.own["cosine"]).all()
     assert [end.reason for end in walked.ends if end.of == "samples"] == [

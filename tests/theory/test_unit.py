@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
-from snstat.theory.unit import _changes, _newton, _starts, _Unit, _without_variance, find_unit
+from snstat.activation.pair import of_pair
+from snstat.theory.unit import _changes, _newton, _starts, _Unit, find_unit
 
 # (weight sum, weight square sum); the frequency of a sine divides both.
 PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
@@ -151,7 +152,15 @@ def test_a_large_mean_grows_if_its_weights_have_a_larger_sum_than_1(name, rate):
     assert find_unit(resolve(name), rate, 0.5).at_infinity == ("grows" if rate > 1 else "returns")
 
 
-def test_zero_at_the_end_of_a_line_of_fixed_points_is_no_root_by_itself():
-    """φ(x) = x below 0, where all is fixed, and 2 x above."""
-    pair = (lambda x: np.where(x < 0, x, 2.0 * x)), (lambda x: np.where(x < 0, 1.0, 2.0))
-    assert _without_variance(_Unit(resolve(pair), 1.0, 1.0)) == ([], True)
+def test_zero_is_the_end_of_a_line_where_only_one_side_moves():
+    """Below 0 the slope is 1 and every mean is fixed, above 0 means grow: no point is isolated."""
+    search = find_unit(resolve("leaky_relu:0.2"), 5.0, 0.3)
+    assert search.continuum
+    assert search.fixed_points == ()
+
+
+def test_fixed_means_form_a_line_away_from_0_too():
+    """A function that keeps what is between its bounds keeps every such mean."""
+    clip = of_pair((lambda x: np.clip(x, 1.2, 1.8), lambda x: ((x > 1.2) & (x < 1.8)) * 1.0))
+    assert find_unit(clip, 1.0, 0.3).continuum
+    assert not find_unit(clip, 0.5, 0.3).continuum
