@@ -27,8 +27,6 @@ _REACH = 1.375e7
 NOTHING = 1e-290
 # |ln(q'/q)| below this is rounding and has no usable sign.
 _ROUNDING = 2e-14
-# The map moves points beside one of the grid at which it touches q by more than this.
-_TOUCHING = 1e-10
 
 
 def ensemble_image(activation: Activation, q: float, square_gain: float, bias: float) -> float:
@@ -79,23 +77,22 @@ def find_ensemble(
     roots: list[float] = []
     kept = np.flatnonzero(moving)
     for left, right in pairwise(kept.tolist()):
-        crosses = (values[left] > 0) != (values[right] > 0)
-        touches = min(abs(values[left]), abs(values[right])) > _TOUCHING
-        if right - left == 2 and (crosses or touches):
+        if (values[left] > 0) == (values[right] > 0):
+            continue
+        if right - left == 2:
             # The grid point between the two is the root, to within rounding.
             roots.append(float(grid[left + 1]))
-        elif crosses:
+        else:
             roots.append(root(excess, grid[left], grid[right]))
     for i in range(1, grid.size - 1):
         # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
-        sign = math.copysign(1.0, values[i])
-        near = np.abs(values[i - 1 : i + 2])
-        same = (values[i - 1 : i + 2] * sign > 0).all()
-        dips = near[1] < min(near[0], near[2])
+        sign = math.copysign(1.0, values[i - 1])
+        before, here, after = sign * values[i - 1 : i + 2]
+        dips = -_ROUNDING <= here < min(before, after)
         # A parabola that touches 0 is 9 times higher at one of the neighbours, or more. Dips of
         # rounding are flat.
-        deep = 2.0 * near[1] < max(near[0], near[2])
-        if same and moving[i] and dips and deep:
+        deep = 2.0 * here < max(before, after)
+        if moving[i - 1] and moving[i + 1] and dips and deep:
             from scipy.optimize import minimize_scalar
 
             found = minimize_scalar(
@@ -109,6 +106,8 @@ def find_ensemble(
                     root(excess, grid[i - 1], found.x),
                     root(excess, found.x, grid[i + 1]),
                 ]
+            elif here <= _ROUNDING:
+                roots.append(float(grid[i]))
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
     points = [0.0] if floor <= NOTHING else []

@@ -41,6 +41,9 @@ def of_roots(first, second, third, size=0.01):
         (-3.5, 0.3, 0.5),
         (0.3, 0.5, 3.5),
         (-2.5, 0.5, 2.5),  # one sign change each
+        (0.0, 2.2, 2.4),  # the first at a point of the scan, as in the next
+        (0.0, 0.3, 1.5),
+        (-2.3, -0.3, 0.0),
     ],
 )
 def test_roots_that_lie_close_together_are_found(steps):
@@ -51,3 +54,35 @@ def test_roots_that_lie_close_together_are_found(steps):
     positive = sorted(point.second_moment for point in found if point.second_moment > 0)
     np.testing.assert_allclose(positive, wanted, rtol=1e-9)
     assert len(found) == 4  # and 0
+
+
+@pytest.mark.parametrize("other", [-3.2, 3.0])
+def test_a_root_without_a_sign_change_is_found_at_a_point_of_the_scan(other):
+    """q' touches q at 1."""
+    third = math.exp(STEP * other)
+    found = find_ensemble(of_roots(1.0, 1.0, third), 1.0, 0.0, pairs=False).fixed_points
+    positive = sorted(point.second_moment for point in found if point.second_moment > 0)
+    np.testing.assert_allclose(positive, sorted([1.0, third]), rtol=1e-9)
+
+
+def test_a_fixed_point_is_found_beside_signals_whose_image_underflows():
+    """Of a function that is 0 in the middle: at q = 0.0042, a point of the scan, all is 0."""
+    size = 1e20
+
+    def phi(x):
+        return size * np.sign(x) * np.maximum(np.abs(x) - 1.0, 0.0)
+
+    shrink = of_pair((phi, lambda x: size * (np.abs(x) > 1.0)))
+    zero, point = sorted(
+        find_ensemble(shrink, 10.0, 0.0, pairs=False).fixed_points,
+        key=lambda point: point.second_moment,
+    )
+    q = 100.0 * point.second_moment
+    # With x = 1 + y, of which few are beyond 0.1.
+    y, step = np.linspace(0.0, 0.1, 100_001, retstep=True)
+    density = np.exp(-0.5 * (1.0 + y) ** 2 / q) / math.sqrt(2.0 * math.pi * q)
+    image = 100.0 * 2.0 * size**2 * (y**2 * density).sum() * step
+    assert zero.second_moment == 0
+    # Quadrature lacks a tenth of an image from 13.4 deviations on, and ln q' changes by 1/(2q) for
+    # one of ln q.
+    assert abs(math.log(image / q)) * 2.0 * q < 2e-3
