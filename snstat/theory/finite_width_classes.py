@@ -117,7 +117,7 @@ def _spreads(norms: NormClasses) -> FloatArray:
     some = np.flatnonzero(seconds > 0)
     logs = np.log(seconds[some])
     halves = 0.5 * np.diff(logs)
-    last = max(math.log(norms.largest) - logs[-1], 0.0)
+    last = math.log(norms.largest) - logs[-1]
     nearer = np.minimum(np.append(halves[0], halves), np.append(halves, last))
     spreads[some] = 2.0 * (2.0 * nearer) ** 2 / 12.0
     spreads[count == 1] = 0.0

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from snstat.activation.pair import of_pair
+from snstat.gaussian.log_tables import CELL
 from snstat.theory.ensemble import find_ensemble
+from snstat.theory.phase import phase
 
 # Steps of the scan in ln q.
 STEP = 24.0 * math.log(10.0) / 192
@@ -58,11 +60,13 @@ def test_roots_that_lie_close_together_are_found(steps):
 
 @pytest.mark.parametrize("other", [-3.2, 3.0])
 def test_a_root_without_a_sign_change_is_found_at_a_point_of_the_scan(other):
-    """q' touches q at 1."""
+    """q' touches q at 1. On one of its sides signals leave it."""
     third = math.exp(STEP * other)
     found = find_ensemble(of_roots(1.0, 1.0, third), 1.0, 0.0, pairs=False).fixed_points
     positive = sorted(point.second_moment for point in found if point.second_moment > 0)
     np.testing.assert_allclose(positive, sorted([1.0, third]), rtol=1e-9)
+    (touched,) = [point for point in found if abs(point.second_moment - 1.0) < 1e-9]
+    assert not touched.stable
 
 
 def test_a_fixed_point_is_found_beside_signals_whose_image_underflows():
@@ -86,3 +90,13 @@ def test_a_fixed_point_is_found_beside_signals_whose_image_underflows():
     # Quadrature lacks a tenth of an image from 13.4 deviations on, and ln q' changes by 1/(2q) for
     # one of ln q.
     assert abs(math.log(image / q)) * 2.0 * q < 2e-3
+
+
+@pytest.mark.parametrize(("middle", "third"), [(-2.5, 1.6), (2.5, 0.4)])
+def test_signals_stop_at_a_pair_of_roots_within_one_cell_of_a_table(middle, third):
+    """From 1 on q rises, or falls, to the nearer of two roots, between which alone it turns. The
+    third root, on the other side of 1, sends it there."""
+    pair = np.exp(CELL * (middle + np.array([-0.2, 0.2])))
+    nearer = pair[0] if middle > 0 else pair[1]
+    found = phase(of_roots(*pair, third), weight_gain=1.0, bias_std=0.0)
+    assert found.pre_activation[0, 0] == pytest.approx(nearer, rel=1e-6)

@@ -124,3 +124,15 @@ def test_the_largest_of_a_sine_is_its_first_crest(classes):
         )
         assert (edge > 0.5 * math.pi) == (variance == 25.0)
         assert found == pytest.approx(math.sin(min(edge, 0.5 * math.pi)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("mean", "values"), [(0.0, 3), (0.1, 10), (2.0, 1000), (3.0, 100_000)])
+def test_the_largest_normal_input_is_an_integral_from_0_on(mean, values):
+    """By a fine trapezoidal rule, exact to rounding for a smooth function that is level at both
+    ends."""
+    t, step = np.linspace(0.0, mean + 12.0, 60_001, retstep=True)
+    upper, lower = stats.norm.logcdf(t[1:] - mean), stats.norm.logcdf(-t[1:] - mean)
+    beyond = -np.expm1(values * (upper + np.log1p(-np.exp(lower - upper))))
+    expected = step * (0.5 + beyond.sum())
+    found = largest_input(drawn("normal", values, mean), values)
+    assert found == pytest.approx(expected, rel=2e-13)

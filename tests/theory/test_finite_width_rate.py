@@ -116,3 +116,19 @@ def test_the_error_of_first_order_falls_as_one_over_width_squared(name, monkeypa
         least, most = ratios(errors, stderrs)
         assert (low < least).all(), (least, most)
         assert (most < high).all(), (least, most)
+
+
+def test_uniform_biases_with_a_large_share_end_expectations():
+    """PyTorch's weights and biases have variance 1/(3n): of ReLU, q = (q/2 + 1/n)/3, and the share
+    of biases grows to 5/6. It is above a quarter where they are not trusted."""
+    width = 64
+    stack = Stack.build("relu", 12, width, init="torch_default")
+    inputs = DrawnInputs("normal", width, 4, 0.0, 1.0).moments()
+    found = finite_width(stack, 4, inputs, predict(stack, 4, inputs)).expected["second_moment"]
+    second = 1.0
+    for layer in range(1, 13):
+        q = (second + 1.0 / width) / 3.0
+        assert np.isnan(found[layer]) == (1.0 / (3.0 * width) > 0.25 * q), layer
+        second = 0.5 * q
+    assert np.isfinite(found[1])
+    assert np.isnan(found[-1])

@@ -14,7 +14,7 @@ from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.results import SpectrumTheory
 from snstat.theory import spectrum
-from snstat.theory.jacobian import Slopes, factors, moments, rank, shown
+from snstat.theory.jacobian import Factor, Slopes, factors, moments, rank, shown
 from snstat.theory.jacobian_density import grouped, log_density, log_largest
 from snstat.theory.predict import predict
 from snstat.theory.spectrum import integral, network_theory, stack_theory
@@ -261,3 +261,14 @@ def test_nothing_is_said_of_one_sample_behind_batch_norm():
     (found,) = network_theory(network, one, (3,), train=False, source=2)
     stack, _ = at_the_end(activation="tanh", depth=1, width=6, weight_gain=1.5)
     assert found.mean_square == pytest.approx(stack.mean_square, rel=1e-9)
+
+
+@pytest.mark.parametrize(("other", "groups"), [(0.0999, 1), (0.105, 2)])
+def test_few_slopes_are_alike_relative_to_their_number(other, groups):
+    """One slope of ten is not 0: a share that is off by a thousandth of it is alike."""
+
+    def layer(share):
+        slopes = Slopes(np.array([0.0, 1.0]), np.array([1.0 - share, share]))
+        return Factor(slopes, 1.0, 1.0, 1.0, orthogonal=False)
+
+    assert len(grouped([layer(0.1), layer(other)])) == groups

@@ -323,3 +323,26 @@ def test_pairs_of_samples_that_are_too_many_are_left_out(monkeypatch, limit, cou
     assert [end.reason for end in walked.ends if end.of == "samples"] == [
         "too many pairs of samples and positions; use a smaller --batch"
     ]
+
+
+def test_samples_with_one_bright_spot_have_no_angles_and_count_for_none():
+    x = images()
+    x[1, 3, 1:] = 0.0
+    walked = walk(network(conv("relu")), 3, moments_of(x))
+    wanted = statistics(of_images(x), 3)["position_cosine"]
+    assert walked.position_cosine[0] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_batch_of_samples_of_different_norm_is_a_mixture_of_gaussians():
+    """Without an activation: 3 E[q²]/(E q)². As vectors, and one by one."""
+    layer = {"kind": "dense", "width": 40, "bias_std": 0.3, "init": "lecun_normal"}
+    own, x = Network.read({"input": {"channels": 40}, "layers": [layer] * 2}), vectors()
+    samples = moments_of(x).samples
+    q = (x**2).mean(axis=1) + 0.3**2
+    for found in (
+        over_samples(own, samples, train=True),
+        module._one_by_one(own, own.block, samples),
+    ):
+        assert found.moments[7, 2] == pytest.approx(
+            3.0 * ((q + 0.09) ** 2).mean() / (q + 0.09).mean() ** 2, rel=1e-9
+        )

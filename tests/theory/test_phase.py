@@ -12,6 +12,7 @@ from scipy.integrate import quad
 import snstat
 from snstat.activation import ACTIVATIONS, resolve
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.theory import phase_pairs
 from snstat.theory.ensemble import find_ensemble
 from snstat.theory.phase_pairs import settled_correlations
 
@@ -63,7 +64,7 @@ def test_points_are_those_of_fixed_points(name: str) -> None:
         assert close_scales(found.correlation_depth_scale[i, j], settled.depth_scale)
 
 
-@pytest.mark.parametrize("name", ["tanh", "selu", "hard_tanh", "softsign", "erf"])
+@pytest.mark.parametrize("name", ["tanh", "selu", "hard_tanh", "softsign", "erf", "relu6"])
 def test_patches_of_correlations_are_what_single_points_are(name: str) -> None:
     """Enough points for patches; every seventh of them by itself."""
     gains = np.linspace(1.6, 2.4, 9) if name != "selu" else np.linspace(1.0, 1.3, 9)
@@ -247,3 +248,17 @@ def test_bad_values_are_refused(gain: object, bias: object, match: str) -> None:
 def test_an_unknown_activation_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="tanh"):
         snstat.phase("tahn", weight_gain=1.0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu6"])
+def test_points_on_patches_are_not_solved_one_by_one(name: str, monkeypatch) -> None:
+    """Which would take far longer. Angles are halved where they have to, and no more."""
+    called = []
+    monkeypatch.setattr(phase_pairs, "_FEW", 1)
+    monkeypatch.setattr(phase_pairs, "_one_by_one", None)
+    patch = phase_pairs._patch
+    monkeypatch.setattr(phase_pairs, "_patch", lambda *key: called.append(key) or patch(*key))
+    gains, biases = np.linspace(1.6, 2.4, 9), np.linspace(0.1, 0.3, 7)
+    found = snstat.phase(name, weight_gain=gains, bias_std=biases)
+    assert (found.correlation < 1).any()
+    assert len({key[1] for key in called}) < len(called) < 60

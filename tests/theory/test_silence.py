@@ -164,3 +164,11 @@ def test_the_share_of_zero_samples_is_that_of_simulated_networks():
     # Four standard errors; all layers belong to the same networks.
     assert np.abs(found.z[1:]).max() < 4.0
     assert found.expected[-1] == pytest.approx(1.0 - 0.75**6)
+
+
+def test_a_share_of_nothing_has_no_sign():
+    """So it is not shown as −0."""
+    found = theory(Stack.build("tanh", 3, 4), 2)[2]
+    for shares in (found.share, found.most):
+        assert (shares == 0).all()
+        assert not np.signbit(shares).any()

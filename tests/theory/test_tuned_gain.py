@@ -128,3 +128,10 @@ def test_the_outlook_of_a_stack_compares_no_samples(monkeypatch):
     assert found is not None
     assert (found.kind, found.mean, found.variance) == ("converges", point.mean, point.variance)
     assert found.gradient_growth == point.gradient_growth
+
+
+def test_survival_is_followed_beyond_layers_after_which_most_signals_have_settled():
+    """ReLU multiplies second moments by G²/2: 1.0125 at most 370 times up to 100."""
+    stack = Stack.build("relu", 700, 64, weight_gain=math.sqrt(2.0 * 1.0125))
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    assert survival(stack, inputs, 0.005, 100.0) == math.floor(math.log(100.0) / math.log(1.0125))
