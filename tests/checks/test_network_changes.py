@@ -7,13 +7,15 @@ import pytest
 from snstat.checks import network_remedies
 from snstat.checks.chance import too_narrow
 from snstat.checks.network_changes import _range, _scales
+from snstat.checks.network_changes import repeated as blocks_of
 from snstat.checks.network_clauses import Set, which
 from snstat.checks.network_remedies import Attempt, network_remedy
 from snstat.checks.rules import CODES
 from snstat.network.editing import Draft
 from snstat.network.network import Network
-from tests.checks.cases import NORM, dense, network_case, network_of, residual
+from tests.checks.cases import NORM, dense, network_case, network_of, repeated, residual
 
+FOUR = network_of(*[dense() for _ in range(4)])
 FIVE = network_of(*[dense() for _ in range(5)])
 MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
 
@@ -22,6 +24,7 @@ MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
     (FIVE, "0", "dense layer 0"),
     (FIVE, "0 1", "dense layers 0 and 1"),
     (FIVE, "0 1 2", "dense layers 0, 1 and 2"),  # up to three are listed
+    (FOUR, "0 1 2", "dense layers 0, 1 and 2"),
     (FIVE, "0 1 2 3", "all 5 dense layers but the last"),
     (FIVE, "1 2 3 4", "dense layers 1, 2, 3 and 4"),
     (FIVE, "0 1 2 3 4", "all 5 dense layers"),
@@ -134,3 +137,8 @@ def test_scales_make_all_branches_add_as_much_as_the_stream_has():
     found = [change.network for change in _scales(Draft.of(network))]
     scales = [own.form()["layers"][0]["layers"][0].get("scale", 1.0) for own in found]
     assert scales == pytest.approx([0.408, 0.289], rel=1e-2)
+
+
+def test_blocks_of_more_than_one_repetition_are_repeated():
+    network = network_of(*[repeated(times, dense()) for times in (1, 2, 3)])
+    assert [times for _, times in blocks_of(Draft.of(network))] == [2, 3]

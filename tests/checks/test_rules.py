@@ -97,6 +97,7 @@ def test_gradients_are_the_product_of_the_slopes(activation, gain):
     finding = judged(activation, depth, weight_gain=gain)[1][code]
     assert finding.layer == 0
     assert math.log(finding.value) == pytest.approx(total, rel=1e-4)
+    assert "back to layer 0 (theory), " in finding.message
     assert finding.bound == pytest.approx(1e6 if total > 0 else 1e-6)
 
 

@@ -312,6 +312,22 @@ def test_a_map_that_touches_its_diagonal_has_a_fixed_point_there(scale):
     assert point.second_moment == pytest.approx(scale**2, rel=1e-7)
 
 
+def test_a_fixed_point_that_signals_of_one_side_leave_is_not_stable():
+    """E[x⁴ exp(−x²/3)] = 3q²/(1 + 2q/3)^5/2, relative to q, is largest at q = 1: with a gain at
+    which it touches q there, smaller signals vanish."""
+
+    def function(x):
+        return x**2 * np.exp(-(x**2) / 6.0)
+
+    def derivative(x):
+        return (2.0 * x - x**3 / 3.0) * np.exp(-(x**2) / 6.0)
+
+    gain = math.sqrt((5.0 / 3.0) ** 2.5 / 3.0)
+    found = find_ensemble(resolve((function, derivative)), gain, 0.0, pairs=False).fixed_points
+    assert [gain**2 * point.second_moment for point in found] == pytest.approx([0.0, 1.0])
+    assert [point.stable for point in found] == [True, False]
+
+
 @pytest.mark.parametrize("steps", range(-12, 13))
 def test_rounding_of_a_map_that_hardly_moves_is_no_fixed_point(steps):
     """ReLU multiplies q by G²/2: all are fixed, or only 0, also where rounding hides the motion of

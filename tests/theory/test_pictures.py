@@ -9,7 +9,7 @@ import pytest
 import snstat
 from snstat.errors import InvalidValueError
 from snstat.theory.fixed_points import fixed_points
-from snstat.theory.pictures import _window, correlation_curve, map_field, phase_plane
+from snstat.theory.pictures import _widened, _window, correlation_curve, map_field, phase_plane
 
 
 def test_the_picture_of_the_unit_map():
@@ -107,3 +107,10 @@ def test_the_axes_scale_with_the_signal():
 def test_pictures_of_no_gains_are_refused(gains):
     with pytest.raises(InvalidValueError, match="LOW below HIGH"):
         phase_plane("tanh", gains, (0.0, 1.0))
+
+
+def test_axes_end_beyond_the_outermost_point_on_each_side():
+    low, high = _widened((0.0, 1.0), [-2.0, 5.0])
+    assert low < -2.0
+    assert high > 5.0
+    assert _widened((0.0, 1.0), [0.5]) == (0.0, 1.0)
