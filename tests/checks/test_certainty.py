@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from scipy import stats
 from snstat import check, propagate
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import CHANCE, certain, share_strays, strays
+from snstat.checks.chance import _differ_as_seen
 from snstat.checks.request import Request
 from snstat.checks.rules import RULES
 from snstat.checks.units import dead_networks
@@ -198,3 +199,12 @@ def test_rule_sentence_and_column_have_one_gradient(name):
     assert value == pytest.approx(shown, rel=1e-12)
     without = replace(run, statistics={k: v for k, v in run.statistics.items() if k != "gradient"})
     assert gradient_factor(without) == run.outlook.gradient_factor
+
+
+def test_what_was_seen_to_differ_is_told_with_the_first_layer_and_the_worst():
+    seen, least = np.array([0.1, 0.6, 0.9, 0.7]), np.array([0.0, 0.55, 0.8, 0.6])
+    bounds = SimpleNamespace(fluctuation_max=0.5)
+    made = SimpleNamespace(spread_between_trials=(seen, least), bounds=bounds, run=object())
+    broken = _differ_as_seen(made)
+    assert (broken.layer, broken.value) == (1, 0.9)
+    assert "0.9 at layer 2 (seen; certainly 0.8 or more), above 0.5 from layer 1 on" in broken.text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 import snstat
+from snstat.checks.unjudged import unjudged
 from snstat.network.network import Network
+from snstat.results import GRADIENT, Statistic
 from tests.checks.cases import dense
 
 SAMPLING = {"batch": 8, "trials": 4}
@@ -80,6 +84,7 @@ def test_tokens_have_no_gradients_and_no_second_moments_to_miss():
     pool = {"kind": "max_pool", "size": 3, "stride": 1, "padding": "same"}
     found = snstat.check(Network.read(form | {"layers": [*layers[:2], pool]}), **SAMPLING)
     assert "SN403 not judged at 1 of 3 layers with several positions: no theory" in found.notes
+    assert any(note.startswith("no theory from layer 3 (2, max_pool) on: ") for note in found.notes)
 
 
 def test_dropout_behind_the_end_of_theory_is_not_judged():

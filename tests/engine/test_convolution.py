@@ -8,6 +8,7 @@ from numba import config
 
 from snstat.engine.general import convolution
 from snstat.engine.general.draw import LayerDraw
+from snstat.engine.general.taps import taps_of
 from snstat.engine.general.workshop import Workshop
 from snstat.errors import InvalidValueError
 from snstat.layers.conv import Conv
@@ -133,3 +134,12 @@ def test_without_weights_the_gram_matrix_of_patches_is_that_of_channels(grid, pa
     np.testing.assert_allclose(found.values, wanted.values, **allowed)
     h = random.normal(size=wanted.values.shape).astype(dtype)
     np.testing.assert_allclose(*(own.pull(h)[0] for own in (found, wanted)), **allowed)
+
+
+def test_only_positions_that_a_shift_does_not_reach_are_copied_one_by_one():
+    """Of a ring of 8, one position of each outer tap lies beyond the end of the other side."""
+    shape = Conv(channels=1, kernel=3, padding="circular").window(Shape(1, (8,)))
+    taps = taps_of(shape)
+    assert taps.shifts.tolist() == [-1, 0, 1]
+    assert np.diff(taps.ends).tolist() == [1, 0, 1]
+    assert sorted(taps.edges.tolist()) == [0, 7]

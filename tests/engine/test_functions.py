@@ -13,6 +13,7 @@ from scipy.special import expit, ndtr
 from snstat.activation import ACTIVATIONS, resolve
 from snstat.engine.kernels import functions
 from snstat.engine.kernels.codes import CUBIC, ROOT_8_PI, code_of
+from snstat.engine.sampler import kernel_activation
 
 WITH_PARAMETERS = (
     *("leaky_relu:0.2", "leaky_relu:-0.5", "elu:0.5", "silu:1.7", "softplus:3"),
@@ -170,3 +171,8 @@ def test_every_element_is_written_once(shape):
         exact, slope = resolve(name)(x), resolve(name).derivative(x.astype(float))
         np.testing.assert_allclose(out, exact, rtol=ROUNDINGS, err_msg=name)
         np.testing.assert_allclose(h, 3 * slope, rtol=ROUNDINGS, atol=EPS, err_msg=name)
+
+
+def test_functions_of_python_have_the_code_of_no_activation():
+    codes = {kernel_activation(name).code.number for name in ACTIVATIONS}
+    assert kernel_activation((np.tanh, np.cos)).code.number not in codes

@@ -93,6 +93,8 @@ def test_results_do_not_depend_on_threads_or_blocks(init, monkeypatch):
     stack = Stack.build(depth=9, width=20, init=init)
     one = run(stack, threads=1)
     same(one, run(stack, threads=3))
+    monkeypatch.setattr(module, "BLOCK_VALUES", 1)  # less than what one layer has
+    same(one, run(stack, threads=2))
     monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
     same(one, run(stack, threads=2))
 

@@ -13,10 +13,11 @@ from snstat.experiment.data import DataInputs
 from snstat.experiment.plan import Plan
 from snstat.network.network import Network
 from snstat.results import Samples
+from snstat.theory import columns, start
 from snstat.theory import over_samples as module
-from snstat.theory import start
 from snstat.theory.over_samples import over_samples
 from snstat.theory.profiles import profiles
+from snstat.theory.start import signal_of_sample
 from snstat.theory.walk import walk
 from tests.theory.samples import (
     BIAS,
@@ -299,6 +300,21 @@ def test_data_without_squares_have_no_theory_and_no_warnings(factor):
     small = "second moments are so small that they lose digits"
     large = "pre-activations are too large to be squared"
     assert reasons == {0.0: set(), 1e-200: {small}, 1e200: {large}}[factor]
+
+
+def test_a_sample_with_one_bright_position_has_no_pairs_of_positions():
+    x = images(2)
+    x[0].reshape(-1, CHANNELS)[1:] = 0.0
+    x[0, 0, 0] = 1.0
+    walked = walk(network(conv("relu")), 2, moments_of(x))
+    wanted = statistics(of_images(x), 2)["position_cosine"]
+    assert walked.position_cosine[0] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_units_of_one_position_have_the_cumulants_of_normal_values():
+    own = Network.read({"input": {"channels": 40}, "layers": [{"kind": "dense", "width": 8}]})
+    signal = own.block.moments([signal_of_sample(own.input, vectors(1)[0], pairs=True)], 1).signal
+    assert columns.moments_of(signal)[-4:-1] == (3.0, 0.0, 0.0)
 
 
 def test_batch_norm_ends_theory_of_samples_in_train_mode():

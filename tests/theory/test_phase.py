@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import brentq
 
 import snstat
 from snstat.activation import ACTIVATIONS, resolve
@@ -15,6 +16,7 @@ from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.theory import phase_pairs
 from snstat.theory.ensemble import find_ensemble
 from snstat.theory.phase_pairs import settled_correlations
+from snstat.theory.settled import settle
 
 PARAMETERS = ("sine:30", "elu:5", "silu:10", "softplus:0.1", "hard_tanh:5", "leaky_relu:-0.3")
 # Relative agreement that is asked for, and what rounding of a slope of about 1 leaves of its
@@ -172,6 +174,32 @@ def test_where_two_fixed_points_meet_the_nearer_one_is_found() -> None:
     # At a double root, rounding of r moves the root by its square root.
     error = np.abs(found.pre_activation / lower - 1)[known]
     assert (error <= 1e-13 / np.sqrt(inside[known])).all()
+
+
+@pytest.mark.parametrize("place", [0.6, 0.65, 0.7])
+def test_where_two_fixed_points_meet_below_1_the_upper_one_is_found(place: float) -> None:
+    """E[x⁴ exp(−x²/(3s))]/q = 3q/(1 + 2q/(3s))^5/2 is largest at q = s: a signal from 1 stays above
+    that, if its gain is larger than one with which the map touches q there, and else vanishes."""
+
+    def function(x: np.ndarray) -> np.ndarray:
+        return x**2 * np.exp(-(x**2) / (6.0 * place))
+
+    def derivative(x: np.ndarray) -> np.ndarray:
+        return (2.0 * x - x**3 / (3.0 * place)) * np.exp(-(x**2) / (6.0 * place))
+
+    def ratio(q: float) -> float:
+        return 3.0 * q / (1.0 + 2.0 * q / (3.0 * place)) ** 2.5
+
+    beyond = np.array([-1e-3, -1e-5, -1e-8, 1e-8, 1e-5, 1e-3])
+    gains = np.sqrt((1.0 + beyond) / ratio(place))
+    table = log_table(resolve((function, derivative)), -4.0, 2.0)
+    found = settle(table, gains**2, np.zeros(1))
+    assert found.finite.tolist() == (beyond > 0).tolist()
+    q = np.exp(CELL * (table.first + found.cell + 0.5 + 0.5 * found.t))
+    for gain, here, more in zip(gains[3:], q[3:], beyond[3:], strict=True):
+        root = brentq(lambda x, g=gain: g * g * ratio(x) - 1.0, place, 1.0, xtol=1e-15)
+        # Near a double root, rounding of r moves the root by its square root.
+        assert here == pytest.approx(root, rel=1e-13 / math.sqrt(more))
 
 
 def test_points_are_where_a_plain_loop_of_the_map_ends() -> None:
