@@ -33,8 +33,9 @@ def test_the_last_second_moment_is_that_of_the_input(depth):
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus"])
 def test_fixing_gains_are_those_at_places_where_gradients_keep_their_size(name):
-    """At 1, and best at any of 81 places from 0.01 to 100: a plain loop over all of them."""
-    first, best, *_ = fixing_gains(resolve(name), 0.3)
+    """At 1, and best at any of 81 places from 0.01 to 100: a plain loop over all of them. Then at
+    a few of them, the better ones first."""
+    first, best, *others = fixing_gains(resolve(name), 0.3)
     found, function = {}, resolve(name)
     for q in (1.0, 0.1, 0.3, 3.0, 10.0, 30.0, *(10.0 ** (-2.0 + k / 20.0) for k in range(81))):
         square = (q - 0.09) / mean_of(lambda x: function(x) ** 2, q)
@@ -43,6 +44,8 @@ def test_fixing_gains_are_those_at_places_where_gradients_keep_their_size(name):
             found[q] = abs(change), math.sqrt(square)
     assert first == pytest.approx(found[1.0][1], rel=1e-9)
     assert best == pytest.approx(min(found.values())[1], rel=1e-9)
+    few = sorted(found[q] for q in (0.1, 0.3, 3.0, 10.0, 30.0) if q in found)
+    assert others == pytest.approx([gain for _, gain in few], rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "start"), [("gelu", 1.0), ("selu", 1e-6), ("softplus", 4.0)])
