@@ -68,7 +68,7 @@ class Moments:
     def kurtosis(self, layer: int) -> KurtosisMoments | None:
         """Return the central moments of one sample's activations; also None where all are 0."""
         state = name, q = self._state(layer)
-        if not 0 < q < math.inf:
+        if not math.isfinite(q):
             return None
         if state not in self._fourths:
             self._fourths[state] = kurtosis_moments(resolve(name), q)

@@ -207,3 +207,16 @@ def test_the_remaining_error_falls_as_one_over_width_squared(activation, monkeyp
         assert abs(wide) <= chance + 0.25 * abs(shifts[1][column]), name
         if name in SHOWN[activation]:
             assert abs(narrow) > 2.0 * ALARM * first, name
+
+
+def test_a_rotation_before_a_layer_changes_nothing():
+    """Normal inputs of mean 0 are as normal behind orthogonal weights, and as long."""
+    found, inputs = [], DrawnInputs("normal", 24, 4, 0.0, 1.0).moments()
+    for depth in (1, 2):
+        stack = Stack.build("identity", depth, 24, last="gelu", init="orthogonal", weight_gain=1.0)
+        theory = finite_width(stack, 4, inputs, predict(stack, 4, inputs))
+        found.append([(own["cosine"][-1], own["second_moment"][-1])
+                      for own in (theory.expected, theory.residual)])  # fmt: skip
+    (expected, residual), rotated = found
+    np.testing.assert_allclose(rotated, (expected, residual), rtol=1e-9)
+    assert min(residual) > 1e-3

@@ -164,3 +164,11 @@ def test_fixed_means_form_a_line_away_from_0_too():
     clip = of_pair((lambda x: np.clip(x, 1.2, 1.8), lambda x: ((x > 1.2) & (x < 1.8)) * 1.0))
     assert find_unit(clip, 1.0, 0.3).continuum
     assert not find_unit(clip, 0.5, 0.3).continuum
+
+
+def test_variances_form_a_line_at_a_mean_that_is_not_0():
+    """1 + x with weights of sum −1 and square sum 1: mean ½ and any variance are fixed."""
+    shifted = of_pair((lambda x: 1.0 + x, np.ones_like))
+    search = find_unit(shifted, -1.0, 1.0)
+    assert search.continuum
+    assert search.fixed_points == ()
