@@ -99,6 +99,22 @@ def test_dropout_behind_the_end_of_theory_is_not_judged():
     assert "SN303 judged at layer 3, the last one that theory knows" in found.notes
 
 
+def test_gradients_that_theory_knows_from_a_layer_on_are_compared_from_there():
+    """Theory of gradients comes from the last layer back, and all else from the first one on."""
+    last = np.array([np.nan, np.nan, np.nan, 0.5, 0.5, 0.5])
+    first = np.array([1.0, 1.0, 1.0, np.nan, np.nan, np.nan])
+    whole = np.ones(6)
+
+    def statistic(expected):
+        return Statistic(whole, whole, whole, expected=expected, neglected=0.0 * expected)
+
+    statistics = {GRADIENT: statistic(last), "cosine": statistic(first)}
+    run = SimpleNamespace(simulation=SimpleNamespace(trials=4), statistics=statistics)
+    words = unjudged(SimpleNamespace(run=run, compares=True), ["SN501"])
+    expected = "SN501 compares cosine with theory only up to layer 2"
+    assert words == f"{expected}, the gradient only from layer 3 on"
+
+
 def test_inputs_that_are_alike_have_no_difference_to_lose():
     note = "SN301 not judged: all inputs are alike"
     for rows, told in ((np.ones((8, 16)), True), (np.eye(8, 16), False)):

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 import snstat
 from snstat.activation import ACTIVATIONS, resolve
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.gaussian.log_tables import CELL, log_table
 from snstat.theory import phase_pairs
 from snstat.theory.ensemble import find_ensemble
 from snstat.theory.phase_pairs import settled_correlations

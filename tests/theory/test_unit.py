@@ -9,7 +9,7 @@ import pytest
 
 from snstat.activation import resolve
 from snstat.activation.pair import of_pair
-from snstat.theory.unit import _changes, _newton, _on_line, _starts, _Unit, find_unit
+from snstat.theory.unit import _changes, _newton, _starts, _Unit, find_unit
 
 # (weight sum, weight square sum); the frequency of a sine divides both.
 PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
