@@ -137,8 +137,10 @@ def test_where_first_order_ends_within_a_stretch_is_told(monkeypatch):
 
 
 def test_where_it_is_not_smooth_all_turns_are_made(monkeypatch):
-    """From the states that are known of all, with no nodes."""
-    network = Network(Shape(WIDTH), chain(Dense(WIDTH), chain(ffn(), times=TIMES)))
+    """From the states that are known of all, with no nodes. The sum around them needs to know how
+    they answer to what it adds."""
+    branch = chain(ffn(), times=TIMES), Dense(WIDTH)
+    network = Network(Shape(WIDTH), chain(Dense(WIDTH), Residual(branch, 0.1)))
     known = one_by_one(monkeypatch, network)
 
     def rough(*_):
@@ -146,6 +148,7 @@ def test_where_it_is_not_smooth_all_turns_are_made(monkeypatch):
 
     for name in ("_spread_out", "_back", "_onward"):
         monkeypatch.setattr(folds, name, rough)
+    assert np.isfinite(known.variance).all()
     assert_alike(walked(network), known)
 
 

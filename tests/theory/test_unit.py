@@ -9,7 +9,7 @@ import pytest
 
 from snstat.activation import resolve
 from snstat.activation.pair import of_pair
-from snstat.theory.unit import _changes, _newton, _starts, _Unit, find_unit
+from snstat.theory.unit import _changes, _newton, _on_line, _starts, _Unit, find_unit
 
 # (weight sum, weight square sum); the frequency of a sine divides both.
 PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
@@ -169,6 +169,6 @@ def test_fixed_means_form_a_line_away_from_0_too():
 def test_variances_form_a_line_at_a_mean_that_is_not_0():
     """1 + x with weights of sum −1 and square sum 1: mean ½ and any variance are fixed."""
     shifted = of_pair((lambda x: 1.0 + x, np.ones_like))
-    search = find_unit(shifted, -1.0, 1.0)
-    assert search.continuum
-    assert search.fixed_points == ()
+    slopes = np.diag([-1.0, 1.0])
+    assert _on_line(_Unit(shifted, -1.0, 1.0), 0.5, 0.0, slopes)
+    assert not _on_line(_Unit(shifted, -1.0, 1.1), 0.5, 0.0, slopes)
