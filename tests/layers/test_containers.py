@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from snstat.layers.block import Block
 from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.folded import alike
 from snstat.layers.group_norm import GroupNorm
+from snstat.layers.higher import Higher
 from snstat.layers.highway import Highway
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.multiply import Multiply
@@ -24,7 +27,7 @@ from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, unknown
+from snstat.layers.signal import SQUARES, Signal, Slope, unknown
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw
@@ -264,3 +267,32 @@ def test_groups_of_a_concatenation_are_not_alike():
         assert net.moments(given, 4).signal.known is known
     fresh = Block((*parts, Entry(Concat(), (1, 2)), Entry(Dense(64)), Entry(GroupNorm(groups=2))))
     assert fresh.moments(given, 4).signal.known
+
+
+@pytest.mark.parametrize("layer", [Add(), Multiply(), Concat()])
+def test_where_one_signal_has_no_pairs_of_positions_all_have_none(layer):
+    """Moments at each position are those with all pairs."""
+    mean, shape = np.array([0.2, -0.3, 0.5]), Shape(8, (3,))
+    same = np.outer(mean, mean) + np.array([[1.0, 0.3, 0.2], [0.3, 0.8, 0.1], [0.2, 0.1, 1.3]])
+    one, two = (Signal(shape, mean, same, 0.5 * np.eye(3), OTHER) for _ in range(2))
+    whole = layer.moments([one, two], 4).signal
+    for given in ([one, two.alone], [one.alone, two]):
+        found = layer.moments(given, 4).signal
+        np.testing.assert_allclose(found.mean, whole.mean, rtol=1e-14)
+        np.testing.assert_allclose(found.same, np.diagonal(whole.same), rtol=1e-14)
+        np.testing.assert_allclose(found.gap, np.diagonal(whole.gap), rtol=1e-14)
+
+
+def test_signals_that_differ_in_their_moments_alone_are_alike():
+    signal = started()
+    assert alike(signal, started(0.5, 2.0, 0.3))
+    for other in (
+        started(law=OTHER),
+        started(channels=9),
+        replace(signal, varies=SQUARES),
+        replace(signal, higher=Higher.unknown(1)),
+    ):
+        assert not alike(signal, other)
+        assert not alike(other, signal)
+    on_grid = Signal(Shape(8, (1,)), signal.mean, signal.same, signal.gap, GAUSSIAN)
+    assert not alike(on_grid, on_grid)

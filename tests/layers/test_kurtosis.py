@@ -31,7 +31,7 @@ from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.separable_conv import SeparableConv
 from snstat.layers.shape import Shape
-from snstat.layers.signal import SQUARES, Signal
+from snstat.layers.signal import PRODUCTS, SQUARES, Signal
 from snstat.layers.upsample import Upsample
 from snstat.network.network import Network
 from snstat.theory.walk import walk
@@ -243,6 +243,16 @@ def test_what_varies_goes_on():
     block = Block((Entry(Dense(64)), Entry(Activation("relu"))), 3)
     varying = Signal(x.shape, x.mean, x.same, x.gap, x.law, varies=SQUARES)
     assert block.moments([varying], 2).signal.varies == SQUARES
+    assert not block.moments([x], 2).signal.varies
+
+
+@pytest.mark.parametrize("layer", [LayerNorm(), RmsNorm()])
+def test_a_norm_takes_away_that_squares_vary(layer):
+    """What is left are the products of two samples."""
+    x = Signal.of_one(Shape(64), (0.0, 1.0, 1.0), GAUSSIAN)
+    varying = Signal(x.shape, x.mean, x.same, x.gap, x.law, varies=SQUARES)
+    block = Block((Entry(layer),))
+    assert block.moments([varying], 2).signal.varies == PRODUCTS
     assert not block.moments([x], 2).signal.varies
 
 

@@ -19,7 +19,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.no_theory import NoTheory
-from snstat.layers.positions import Positions
+from snstat.layers.positions import Positions, places
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope
@@ -170,3 +170,13 @@ def test_sinusoids_are_those_of_the_tutorial_of_pytorch(channels, dtype):
 
     layers = Entry(Positions()), Entry(Dense(channels))
     compare(Network(Shape(channels, (7,)), Block(layers)), dtype, train=True)
+
+
+@pytest.mark.parametrize(("own", "channels"), [(4, 8), (6, 4), (6, 12), (5, 8), (8, 6)])
+def test_channels_that_stand_for_others_keep_sines_and_cosines_together(own, channels):
+    """Frequencies are evenly spaced, from the first one on."""
+    expected = []
+    for pair in range(channels // 2):
+        frequency = math.floor(pair / (channels / 2) * (own // 2) + 1e-9)
+        expected += [2 * frequency, 2 * frequency + 1]
+    assert places(own, channels).tolist() == expected

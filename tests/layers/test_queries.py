@@ -79,3 +79,19 @@ def test_pairs_of_many_causal_tokens_are_not_followed(tokens, pairs):
     assert step.signal.same.ndim == pairs
     limit = "pairs of more than 256 causal tokens are not followed"
     assert step.why_pairs == (limit if tokens > 256 else "")
+
+
+@pytest.mark.parametrize("cosine", [np.nextafter(1.0, 2.0), np.nextafter(-1.0, -2.0)])
+def test_queries_that_rounding_makes_more_than_parallel_are_parallel(cosine):
+    reading = Reading((2, 3), 8, 0.9)
+    found = of_pair(reading, Likeness(cosine, 0.5), slopes=False).product
+    exact = of_pair(reading, Likeness(round(cosine), 0.5), slopes=False).product
+    assert found == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("variance", [0.3, 2.0])
+def test_rows_that_read_equally_many_tokens_are_a_pair(variance):
+    tokens, like = (1, 2, 3), Likeness(0.4, 0.7)
+    found = of_unequal(Reading(tokens, 8, variance), like)
+    pairs = of_pair(Reading(tokens, 8, variance), like, slopes=False).product
+    assert np.diagonal(found) == pytest.approx(pairs, rel=1e-6)

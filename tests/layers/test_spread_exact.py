@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from snstat.activation import ALPHA, LAMBDA, resolve
 from snstat.experiment.inputs import DrawnInputs
+from snstat.gaussian.by_q import derivatives
 from snstat.layers.activation import Activation
 from snstat.layers.activation_spread import spread_at
 from snstat.layers.add import Add
@@ -19,8 +21,9 @@ from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
-from snstat.layers.law import OTHER
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer_norm import LayerNorm
+from snstat.layers.norm_spread import _roughness
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
@@ -229,3 +232,38 @@ def test_a_long_block_follows_its_input_as_its_turns_in_a_row():
     assert many.responses == (pytest.approx(response, rel=1e-12),)
     settled = spread_after(chain(layer, times=10**9))[1]
     assert settled.responses == (pytest.approx(0.0, abs=1e-30),)
+
+
+def test_sums_of_fixed_squares_vary_by_their_products():
+    """Of units a·s and a·s', signs with a cosine, squares are fixed and those of a sum are not:
+    here by all signs that one unit of two summands has for two samples."""
+    sizes, cosines = (1.2, 0.7), (0.6, -0.3)
+    means, both, square = np.zeros(2), 0.0, 0.0
+    for s, t, u, v in itertools.product((1, -1), repeat=4):
+        chance = (1 + cosines[0] * s * t) * (1 + cosines[1] * u * v) / 16
+        one, other = (sizes[0] * s + sizes[1] * u) ** 2, (sizes[0] * t + sizes[1] * v) ** 2
+        means += chance * np.array([one, other])
+        both += chance * one * other
+        square += chance * one**2
+    inputs = [
+        Signal.of_one(Shape(UNITS), (0.0, a * a, a * a * (1.0 - c)), GAUSSIAN)
+        for a, c in zip(sizes, cosines, strict=True)
+    ]
+    layer, fixed = Add(), Spread(0.0, 0.0, 0.0, 0.0, 1.0)
+    found = layer.spread(layer.moments(inputs, 2), [fixed, fixed])
+    assert found.variance == pytest.approx((square / means[0] ** 2 - 1.0) / UNITS, rel=1e-12)
+    assert found.pair == pytest.approx((both / means.prod() - 1.0) / UNITS, rel=1e-12)
+
+
+@pytest.mark.parametrize("weak", [0.1, 0.5, 0.9])
+def test_the_roughness_of_a_norm_is_that_of_its_series(weak):
+    """With w = ε/(V + ε), V(1 + t)/(V(1 + t) + ε) is (1 + t)/(1 + (1 − w)t) times that at t = 0:
+    coefficients of t by long division."""
+    strong = 1.0 - weak
+    series, left = [], [1.0, 1.0, 0.0, 0.0, 0.0]
+    for power in range(5):
+        series.append(left[power])
+        if power < 4:
+            left[power + 1] -= strong * left[power]
+    values = np.array([math.factorial(n) * series[n] for n in range(1, 5)])
+    assert _roughness(strong) == pytest.approx(derivatives(values).roughness / weak, rel=1e-12)

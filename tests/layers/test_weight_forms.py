@@ -14,6 +14,7 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from snstat.layers.spread import Spread
+from snstat.layers.through_weights import pre_second_moment
 from tests.layers.plain_draw import PlainDraw
 
 INITS = ["lecun_normal", "he_uniform", "glorot_truncated"]
@@ -102,3 +103,16 @@ def test_what_no_weights_can_be_is_refused():
         Dense(4, weights="standardized").shape([Shape(1)])
     with pytest.raises(ValueError, match="normalized"):
         Dense(4, weights="normalised")
+
+
+@pytest.mark.parametrize(
+    ("form", "seen"), [("normalized", 0.25), ("standardized", 0.25 - 0.09), ("plain", 0.25)]
+)
+def test_pre_activations_of_small_inputs_are_small(form, seen):
+    """Of rows of norm 1.5: E[z²] = 2.25 E[x²] and the bias, without the mean where rows have the
+    sum 0, and nothing where rounding leaves less than nothing."""
+    weights = Dense(7, init="lecun_normal", weight_gain=1.5, bias_std=0.2, weights=form).at(20)
+    assert pre_second_moment(weights, 0.3, 0.25) == pytest.approx(2.25 * seen + 0.04, rel=1e-14)
+    assert pre_second_moment(weights, 0.0, 0.0) == pytest.approx(0.04, rel=1e-14)
+    if form == "standardized":
+        assert pre_second_moment(weights, 0.3, 0.09 - 1e-9) == pytest.approx(0.04, rel=1e-14)

@@ -98,6 +98,16 @@ def test_what_is_not_followed_equals_what_is(name, monkeypatch):
     assert bool(followed) == np.isnan(found.variance[-2])
 
 
+def test_means_of_two_branches_make_products_with_that_of_the_stream(monkeypatch):
+    """Each adds to the mean that the one before it has left."""
+    branches = (
+        Residual((RmsNorm(), Dense(WIDTH, "relu")), 0.01),
+        Residual((RmsNorm(), Dense(WIDTH, "sigmoid")), 0.02),
+    )
+    network = Network(Shape(WIDTH), chain(Dense(WIDTH), chain(*branches, times=TIMES)))
+    assert_alike(walked(network), one_by_one(monkeypatch, network))
+
+
 def test_several_stretches_follow_each_other(monkeypatch):
     monkeypatch.setattr(folded, "FEWEST", 40)
     monkeypatch.setattr(folded, "_RATIO", 1.6)

@@ -259,6 +259,28 @@ def test_vectors_are_those_of_the_theory_of_stacks():
     np.testing.assert_allclose(walked.log_gradient, wanted.log_gradient, atol=1e-9)
 
 
+def test_vectors_of_a_residual_are_followed_together(monkeypatch):
+    """Products of the sum are those of the vectors and E[tanh tanh'], so that cosines are known."""
+    monkeypatch.setattr(module, "_one_by_one", None)
+    x, square = vectors(3), {"kind": "dense", "width": 40, "init": "lecun_normal"}
+    layers = [{"kind": "residual", "layers": [square | {"activation": "tanh"}, square]}]
+    own = Network.read({"input": {"channels": 40}, "layers": layers})
+    together = over_samples(own, moments_of(x).samples, train=True)
+    gram = x @ x.T / 40
+    products = np.array(
+        [
+            [
+                gram[a, b] + expectation(np.tanh, gram[a, a], gram[b, b], gram[a, b])
+                for b in range(3)
+            ]
+            for a in range(3)
+        ]
+    )
+    root = np.sqrt(np.diagonal(products))
+    cosines = (products / np.outer(root, root))[np.triu_indices(3, 1)]
+    assert together.own["cosine"][-1] == pytest.approx(cosines.mean(), abs=3e-6)
+
+
 def test_vectors_of_one_norm_are_those_of_theory_of_two_samples():
     x = vectors(2)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
