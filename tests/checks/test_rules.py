@@ -210,6 +210,7 @@ def test_a_target_not_yet_reached_differs_from_an_unreachable_one():
     assert "SN103" in findings
     assert "SN104" not in findings
     assert findings["SN103"].remedy == "use --input-std 1 (now 8)"
+    assert findings["SN103"].message.startswith("not at the target (0, 1) by layer 3: ")
     findings = judged("selu", 64, weight_gain=0.9)[1]
     assert "SN104" in findings
     assert "SN103" not in findings

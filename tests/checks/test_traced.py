@@ -268,3 +268,9 @@ def test_what_differs_in_the_module_is_told(tmp_path) -> None:
     (note,) = [note for note in check.notes if note.startswith("the module differs")]
     assert "settings is {'width': 16}, was {'width': 32}" in note
     assert "mode is train, was eval" in note
+
+
+def test_an_output_without_units_counts_as_one() -> None:
+    rows = (*ROWS[:-2], replace(ROWS[-2], shape=("S", 0)), ROWS[-1])
+    run = make_traced_run(replace(SUMMARY, rows=rows))
+    assert Request.build({}, saved=run).case(run).units[-2] == 1

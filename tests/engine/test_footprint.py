@@ -162,6 +162,17 @@ def test_matrix_free_trials_take_squares_of_the_batch(threads, running, members)
     assert found == own + running * members * square * (8 + 4)
 
 
+def test_the_way_back_keeps_the_units_of_each_layer_but_the_input():
+    stack, batch = Stack.build("tanh", widths="96,64,64,32"), 16
+    inputs = DrawnInputs("normal", 96, batch, 0.0, 1.0)
+    forward, both = (
+        STRATEGIES["dense"].bytes(stack, inputs, Load(5, 2, 4, backward))
+        for backward in (False, True)
+    )
+    # Those of all 5 trials; and the gradients of two layers for each of the two that run.
+    assert both - forward == 5 * (64 + 64 + 32) * batch * 4 + 2 * 2 * 96 * batch * 4
+
+
 HALF_A_GIBIBYTE = 2**29
 
 

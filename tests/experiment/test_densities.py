@@ -7,6 +7,7 @@ import pytest
 from numba import config
 from scipy.special import ndtr
 
+from snstat.engine.densities import SPAN, histogram
 from snstat.experiment.densities import densities
 from snstat.experiment.plan import Plan
 from snstat.gaussian.law import CELLS
@@ -56,3 +57,11 @@ def test_a_sample_of_zeros_is_an_atom_of_relu():
     # The atom is in no bar: bars have the rest, but for what is beyond the last of them.
     inside = record.density[0] @ np.diff(record.edges[0])
     assert 0.9 <= inside / (1.0 - record.atom_shares[0, 0]) <= 1.0 + 1e-12
+
+
+def test_bins_reach_from_the_mean_as_far_as_there_are_deviations_or_values():
+    values = np.random.default_rng(0).normal(3.0, 1.0, 4000)
+    values[0] = 500.0  # far beyond all deviations
+    made = histogram(1, [values[:1000], values[1000:]], ())
+    assert made.edges[0] == values.min()
+    assert made.edges[-1] == pytest.approx(values.mean() + SPAN * values.std(), rel=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
+from snstat.layers.spread import Spread
 from snstat.network.network import Network
 from snstat.theory import folds
 from snstat.theory.profiles import profiles
@@ -276,3 +278,22 @@ def test_a_stretch_leaves_no_few_turns_over():
     assert Stretch.of(FIRST, 10**6).end == 10 * FIRST
     assert stretch.nodes[0] == FIRST
     assert stretch.nodes[-1] == stretch.end - 1
+
+
+@pytest.mark.parametrize("detailed", [(False, False, False), (True, False, False)])
+def test_turns_that_are_made_one_by_one_multiply_their_responses(monkeypatch, detailed):
+    """And depend on units as soon as one of them does."""
+
+    def rough(*_):
+        raise folds.RoughError
+
+    monkeypatch.setattr(folds, "_onward", rough)
+    fold = SimpleNamespace(stretch=SimpleNamespace(first=4, end=7), at=lambda turn: turn)
+    responses = (0.5, 3.0, 0.25)
+
+    def onward(turn, steps, before, out):  # noqa: ARG001  # as a fold calls it
+        return before._replace(responses=(responses[turn - 4],), detailed=detailed[turn - 4])
+
+    after = folds.onward_through(fold, onward, Spread(0.1, 0.1, 0.0, 0.0, 3.0), np.zeros((2, 6)))
+    assert after.responses == (0.5 * 3.0 * 0.25,)
+    assert after.detailed == any(detailed)

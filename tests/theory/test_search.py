@@ -57,7 +57,7 @@ def test_roots_of_many_functions_take_few_steps():
     def functions(x, of):
         own = powers if of is None else powers[of]
         asked.append(len(x))
-        return 1.0 - own * np.exp(x), -own * np.exp(x)
+        return 1e3 * (1.0 - own * np.exp(x)), -1e3 * own * np.exp(x)
 
     low, high = np.full(40, -1.0), np.full(40, 1.0)
     found = decreasing_roots(functions, low, high, np.zeros(40))
