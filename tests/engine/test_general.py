@@ -17,6 +17,7 @@ from snstat.engine.general.order import Order, places
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.sampler import General, Walk
 from snstat.engine.general.workshop import Workshop
+from snstat.engine.history import OBJECTS
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.simulate import simulate
 from snstat.errors import InvalidValueError
@@ -382,6 +383,18 @@ def test_the_way_back_keeps_factors_of_matrices_that_are_not_drawn_alone(asked, 
     sampler = General(network, inputs, 1, 0, "float32", **options)
     sampler.remember()
     assert (sampler._links is None) == (asked == "matrix-free")
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_the_way_back_is_kept_if_its_arrays_and_what_is_beside_them_fit(missing, monkeypatch):
+    """Of a batch of 16 in float32: two units of one array, and 1,000 numbers beside it."""
+    monkeypatch.setattr(General, "beside", lambda *_: 1000)
+    room = 16 * 4 * (2 * Scale(-1.0).kept + 1000) + OBJECTS
+    monkeypatch.setattr(general, "HISTORY_BYTES", room - missing)
+    network = network_of(Scale(-1.0), width=2)
+    sampler = General(network, inputs_of(network, 16), 1, 0, "float32", train=True)
+    sampler.remember()
+    assert (sampler._links is None) == (missing > 0)
 
 
 def test_memory_of_the_way_back_grows_as_the_root_of_the_depth(monkeypatch):

@@ -16,7 +16,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.entry import Entry
 from snstat.layers.gru import Gru
-from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN
+from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN, STANDARDIZED
 from snstat.layers.lstm import Lstm
 from snstat.layers.separable_conv import SeparableConv
 from snstat.layers.shape import Shape
@@ -50,6 +50,12 @@ def test_a_whole_matrix_is_that_of_a_product(init, form, shape, dtype):
         assert biases.any() == (weights.bias_std > 0)
         size = 8.0 * np.finfo(dtype).eps * np.abs(expected).max()
         np.testing.assert_allclose(matrix + biases[:, None], expected, rtol=0.0, atol=size)
+
+
+def test_rows_of_one_weight_are_0_once_they_are_centred():
+    """Their norm is 0 too."""
+    matrix, _ = draws("float64").matrix(Dense(5, weights=STANDARDIZED).at(1))
+    np.testing.assert_array_equal(matrix, np.zeros((5, 1)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -230,6 +230,14 @@ def test_dead_units_are_known_where_norms_do_not_matter():
         assert np.isnan(few.statistics["dead_fraction"][1:]).all()
 
 
+def test_a_batch_of_one_has_a_variance_of_0_without_a_sign():
+    moments = DataInputs("rows", scaled_rows([1.0, 2.0, 3.0]), 1).moments()
+    found = predict(Stack.build("relu", 2, 50, input_width=24), 1, moments).statistics
+    apart = found["variance_over_batch"]
+    assert (apart == 0).all()
+    assert not np.signbit(apart).any()
+
+
 def test_zero_samples_have_the_slope_at_0():
     """At a kink at 0, zeros have the slope of the code, not the mean of both sides."""
     rows = scaled_rows([1.0, 1.0])
