@@ -17,7 +17,7 @@ from snstat.checks.backward import _shorter
 from snstat.checks.bounds import Bounds
 from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked, sound, unsteady
-from snstat.checks.remedies import standard, widest
+from snstat.checks.remedies import change, standard, widest
 from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
 from snstat.checks.several import last_resorts
@@ -446,6 +446,23 @@ def test_layers_before_one_that_was_seen_to_be_broken_are_offered(code):
     """Theory finds nothing wrong, so it cannot tell that standard inputs would help."""
     made, how = case("relu", 8, std=3.0), Broken(5, 0.9, 0.5, "")
     assert stack_remedy(RULES[code], made, how, {code}, {code}) == "at most 4 layers (now 8)"
+
+
+def test_remedies_after_one_that_leaves_the_target_without_theory_are_tried(monkeypatch):
+    made = case("relu", 16, weight_gain=2.0)
+    gains = [1.40625, 1.4140625]
+
+    def family(own, _):
+        return (change(own, weight_gain=gain) for gain in gains)
+
+    def lost(_, changed, __):
+        return changed.stack.weight_gain == gains[0]
+
+    monkeypatch.setattr("snstat.checks.stack_remedies.lost", lost)
+    rule = replace(RULES["SN102"], families=(family,))
+    how = looked(made, "SN102")
+    found = stack_remedy(rule, made, how, {"SN102"}, {"SN102"})
+    assert found.startswith(f"use --weight-gain {gains[1]} ")
 
 
 def test_where_a_stack_leaves_its_baseline_says_nothing_about_how_many_layers_hold():
