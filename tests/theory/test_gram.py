@@ -16,7 +16,7 @@ from snstat.gaussian.kurtosis_moments import kurtosis_moments
 from snstat.gaussian.pairs import pair_gap
 from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
-from snstat.theory.fluctuations import _shares, follow
+from snstat.theory.fluctuations import follow
 from snstat.theory.gram import (
     GramState,
     _activate,

@@ -12,7 +12,6 @@ import snstat
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
-from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 from snstat.theory.silence import _accumulated, dead_with_silence, silence
 
