@@ -158,8 +158,7 @@ class _Mixing:
         self.states, self.found = [*self.states, states][-_MIXED:], [*self.found, found][-_MIXED:]
         if len(self.states) < 2:
             return found
-        scale = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 0.0)
-        apart = [((g - x) * scale).ravel() for x, g in zip(self.states, self.found, strict=True)]
+        apart = [((g - x) / size).ravel() for x, g in zip(self.states, self.found, strict=True)]
         changes = np.stack([own - apart[-1] for own in apart[:-1]], axis=1)
         parts = np.linalg.lstsq(changes, apart[-1], rcond=1e-12)[0]
         back = [own - found for own in self.found[:-1]]

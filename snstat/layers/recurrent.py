@@ -121,7 +121,7 @@ class Recurrent(WeightOptions, Layer):
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
-        matrices = self.matrices([Shape(len(values), values.shape[2:])])
+        matrices = self.matrices([Shape(len(values))])
         cell = _Cell(*draw.tied(self.tied(matrices), values[0].size))
         if values.shape[2] <= SEGMENT:
             return self._run(cell, values, draw)

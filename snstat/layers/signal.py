@@ -306,7 +306,7 @@ def unknown(shape: Shape, inputs: Sequence[Signal], why: str = "", least: Least 
     """Return the step of a layer that theory does not know, from `inputs` to `shape`, whose output
     has these bounds. What is not known of the inputs needs no other reason than theirs."""
     count, pairs = shape.positions, all(before.same.ndim > 1 for before in inputs)
-    none = np.full((count, count) if pairs or count == 1 else count, math.nan)
+    none = np.full((count, count) if pairs else count, math.nan)
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
     signal = Signal(shape, np.full(count, math.nan), none, none, OTHER, fresh, least)
     known = all(before.known for before in inputs)

@@ -12,6 +12,7 @@ from snstat.gaussian.softmax import pair_moments, row_moments
 from snstat.layers import attention_causal, attention_moments
 from snstat.layers.attention import Attention
 from snstat.layers.attention_moments import LARGEST_VARIANCE
+from snstat.layers.dot_product_attention import DotProductAttention
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.queries import Likeness, Reading, of_pair, of_row, parting
 from snstat.layers.shape import Shape
@@ -374,3 +375,13 @@ def test_the_last_token_reads_all_of_them(dropout):
     for name in ("same", "gap"):
         own, theirs = (math.exp(s.log) * getattr(s, name) for s in (one, other))
         np.testing.assert_allclose(own, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_what_heads_read_is_silent_where_values_are(silent):
+    """Of queries or keys that are, all tokens are read alike."""
+    inputs = [signal(16, 3, SELF, GAUSSIAN) for _ in range(3)]
+    inputs[silent] = signal(16, 3, (0.0, 0.0, 0.0, 0.0), ZERO)
+    found = DotProductAttention(heads=2).moments(inputs, 2).signal
+    assert (found.law == ZERO) == (silent == 2)
+    assert bool(found.same.any()) == (silent != 2)

@@ -13,7 +13,8 @@ from snstat.layers.conv import Conv
 from snstat.layers.conv_transpose import ConvTranspose
 from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
-from snstat.layers.group_norm import GroupNorm
+from snstat.layers.gaussian_inputs import LEAST_SQUARE, cosine
+from snstat.layers.group_norm import FEWEST_CHANNELS, GroupNorm
 from snstat.layers.higher import Higher
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, nearly
 from snstat.layers.layer_norm import LayerNorm
@@ -200,3 +201,34 @@ def test_batch_norm_renews_a_signal_of_unknown_size(epsilon, positions, varies, 
     assert isinstance(step, NoTheory) != known
     if known:
         assert step.signal.same.item() == 1.0
+
+
+def test_a_position_without_others_is_alone_already():
+    one = signal(8)
+    assert one.alone is one
+    assert signal(8, 2).alone.same.shape == (2,)
+
+
+def test_what_is_not_known_of_one_position_is_that_of_its_only_pair():
+    for before, shape in ((signal(8), (1, 1)), (signal(8, 3), (3, 3)), (signal(8, 3).alone, (3,))):
+        assert unknown(before.shape, [before]).signal.same.shape == shape
+
+
+def test_the_smallest_squares_that_keep_their_digits_have_a_cosine():
+    assert cosine(LEAST_SQUARE, 0.25 * LEAST_SQUARE) == 0.75
+    assert math.isnan(cosine(np.nextafter(LEAST_SQUARE, 0.0), 0.0))
+
+
+def test_gradients_times_a_factor_are_0_below_the_smallest_number():
+    whole = np.full((1, 1), 1e-200)
+    found = Slope(whole, 0.5 * whole).scaled(1e-200)
+    assert (found.same.item(), found.gap.item(), found.log) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_groups_of_enough_channels_restore_what_is_not_known(groups):
+    for channels in (FEWEST_CHANNELS * groups, (FEWEST_CHANNELS - 1) * groups):
+        shape = Shape(channels)
+        lost = unknown(shape, [signal(channels)], least=Least.centred(1.0)).signal
+        step = GroupNorm(groups=groups).moments([lost], BATCH)
+        assert isinstance(step, NoTheory) == (channels < FEWEST_CHANNELS * groups)

@@ -16,6 +16,7 @@ from snstat.layers.global_mean_pool import GlobalMeanPool
 from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
+from snstat.limits import MAX_WIDTH
 from tests.layers.plain_theory import of_network, tends
 
 CASES = [((5,), 1, 4, [1, 2, 3]), ((4,), 3, 4, [3]), ((3,), 0, 3, [0, 1, 2]),
@@ -98,3 +99,7 @@ def test_one_position_of_a_signal_without_pairs():
     (slope,) = step.pull(Slope(np.array([[5.0]]), np.array([[4.0]])))
     np.testing.assert_allclose(math.exp(slope.log) * slope.same, [0.0, 5.0, 0.0])
     np.testing.assert_allclose(math.exp(slope.log) * slope.gap, [0.0, 4.0, 0.0])
+
+
+def test_the_last_position_of_the_largest_grid_can_be_kept():
+    assert Crop(MAX_WIDTH - 1, MAX_WIDTH).shape([Shape(1, (MAX_WIDTH,))]) == Shape(1, (1,))

@@ -183,3 +183,8 @@ def test_gradients_of_weights_are_those_of_the_two_layers():
     between = 1.5**2 * 2.0 + 0.2**2
     found = layer.slopes(Shape(4, (7,)), 0.5, 2.0)
     assert found == pytest.approx((0.5 * 1.5**2 * 8 / 4, 0.5 * between / 2.0), rel=1e-12)
+
+
+def test_each_channel_has_one_after_it_at_least():
+    with pytest.raises(InvalidValueError, match="multiplier is 0"):
+        DepthwiseConv(kernel=3, multiplier=0)

@@ -213,3 +213,16 @@ def test_a_norm_moves_dropped_units_off_a_kink_to_either_side():
             assert chain(*layers).moments([signal(law=OTHER)], 4).signal.known is known
     layers = Dense(128), Dropout(0.3), RmsNorm(), Activation("relu")
     assert chain(*layers).moments([signal(law=OTHER)], 4).signal.known
+
+
+def test_a_sine_after_dropout_has_the_moments_of_those_that_are_kept():
+    """E sin² is (1 − e^−2q)/2, and E[sin sin'] is e^−q sinh E[zz'], of those kept in both."""
+    keep, square, gap = 0.7, 1.5, 0.9
+    before = Signal.of_one(Shape(40), (0.0, square, gap), GAUSSIAN)
+    dropped = Dropout(1.0 - keep).moments([before], 8).signal
+    found = Activation("sine").moments([dropped], 8).signal
+    q, product = square / keep**2, (square - gap) / keep**2
+    own = keep * 0.5 * -math.expm1(-2.0 * q)
+    both = keep**2 * math.exp(-q) * math.sinh(product)
+    assert found.same.item() == pytest.approx(own, rel=1e-12)
+    assert found.same.item() - found.gap.item() == pytest.approx(both, rel=1e-9)

@@ -312,3 +312,13 @@ def test_theory_is_what_plain_simulations_tend_to(keys, output):
         return Elman(width=width, output=output, bias_std=0.3, **keys)
 
     compared_alone(build, (TIMES,), 4 * 4 * TIMES, squares=start().same, shared=0.5)
+
+
+@pytest.mark.parametrize("output", ["sequence", "last"])
+@pytest.mark.parametrize("pairs", [True, False])
+def test_pairs_of_times_end_where_there_were_some_and_there_are_several_times(pairs, output):
+    before = start()
+    if pairs:
+        before = Signal(before.shape, before.mean, np.diag(before.same), np.diag(before.gap), OTHER)
+    step = Elman(width=4, output=output).moments([before], 2)
+    assert bool(step.why_pairs) == (pairs and output == "sequence")

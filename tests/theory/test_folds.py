@@ -257,6 +257,8 @@ def test_polynomials_are_refused_where_they_miss():
     for other in (np.sin(nodes / 7.0), np.abs(nodes - 600.0), np.where(nodes > 600, np.nan, 1.0)):
         with pytest.raises(RoughError):
             stretch.of_nodes(other[:, None])
+        with pytest.raises(RoughError):
+            stretch.of_nodes(1e-12 * other[:, None])
 
     # Known at some nodes, whichever, as that they are 0: a polynomial through 0 would do.
     for known in ([0], [1], [-1], range(1, len(nodes)), range(len(nodes) - 1)):
