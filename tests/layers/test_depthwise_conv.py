@@ -177,7 +177,13 @@ def test_what_does_not_fit_is_refused(layer, shape, words):
         layer.shape([shape])
 
 
-def test_gradients_of_weights_are_those_of_the_two_layers():
+def test_every_channel_gives_one_or_more():
+    with pytest.raises(InvalidValueError, match="multiplier is 0"):
+        DepthwiseConv(kernel=3, multiplier=0)
+
+
+@pytest.mark.parametrize("square", [2.0, 0.3])
+def test_gradients_of_weights_are_those_of_the_two_layers(square):
     """G_p² c_out/c_in E[φ'²] for the first matrix, and E[φ'²] E[y²]/E[x²] for the second one."""
     layer = SeparableConv(channels=8, kernel=3, activation="relu", weight_gain=1.5, bias_std=0.2)
     between = 1.5**2 * 2.0 + 0.2**2

@@ -16,7 +16,7 @@ from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.dot_product_attention import DotProductAttention
 from snstat.layers.entry import Entry
-from snstat.layers.law import GAUSSIAN, OTHER
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.residual_block import Residual
@@ -162,3 +162,15 @@ def test_a_population_has_heads_of_one_size():
     network = Network(Shape(64, T), two_sizes(64))
     with pytest.raises(LayerError, match="left out: its queries have 32 units, its values 128"):
         Population.of(network, 256)
+
+
+def test_what_is_read_is_silent_where_values_are():
+    """Silent keys are read alike, which is not silence."""
+    layer, (q, k, v) = DotProductAttention(heads=8), signals()
+    nothing = Signal(k.shape, np.zeros(4), np.zeros((4, 4)), np.zeros((4, 4)), ZERO)
+    read = layer.moments([q, k, nothing], 2).signal
+    assert read.law == ZERO
+    assert not read.same.any()
+    alike = layer.moments([q, nothing, v], 2).signal
+    assert alike.law == OTHER
+    assert alike.same == pytest.approx(np.full((4, 4), v.same.mean()))

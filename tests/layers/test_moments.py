@@ -228,3 +228,10 @@ def test_errors_of_theory_name_the_path():
     with pytest.raises(LayerError, match=r"layer 0\.0: shape"):
         Block((Entry(chain(Dense(2**28))),)).moments([signal(shape=Shape(3, (2,)))], 4)
     assert block.moments([signal()], 4) is not None
+
+
+def test_slopes_of_which_a_part_is_not_known_are_scaled_by_themselves():
+    found = Slope(np.array([4.0, math.nan]), np.array([3.0, math.nan])).scaled(0.5)
+    scale = math.exp(found.log)
+    assert scale * found.same == pytest.approx([2.0, math.nan], nan_ok=True)
+    assert scale * found.gap == pytest.approx([1.5, math.nan], nan_ok=True)

@@ -24,7 +24,7 @@ from snstat.layers.no_theory import NoTheory
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope
+from snstat.layers.signal import Signal, Slope, unknown
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw
@@ -238,3 +238,15 @@ def test_standardized_softplus_ends_at_0(gain):
     network = Network(Shape(64), Block((Entry(layer),), 200))
     found = walk(network, 4, DrawnInputs("normal", 64, 4, 0.0, 1.0).moments())
     assert found.second_moment[-1] == pytest.approx(math.log(2.0) ** 2, rel=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "known"), [(62, False), (64, True)])
+def test_a_group_norm_needs_as_many_channels_whether_theory_is_known_or_not(channels, known):
+    """32 in each group. Behind what is not known it restores a mean square of 1."""
+    shape = Shape(channels)
+    before = Signal.of_one(shape, (0.0, 1.0, 0.5), GAUSSIAN)
+    lost = unknown(shape, [before]).signal
+    for signal in (before, lost):
+        step = GroupNorm(groups=2, epsilon=0.0).moments([signal], 4)
+        assert isinstance(step, NoTheory) is not known
+        assert not known or step.signal.same[0, 0] == pytest.approx(1.0, rel=1e-14)

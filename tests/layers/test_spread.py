@@ -14,6 +14,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.law import OTHER
 from snstat.layers.no_theory import NoTheory
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
 from snstat.layers.spread import Spread
@@ -112,3 +113,13 @@ def test_a_long_block_ends_where_they_have_settled():
     deep, deeper = (Block((Entry(layer),), times) for times in (3000, 10**9))
     found = [block.spread(block.moments([state], 8), [START]) for block in (deep, deeper)]
     assert found[0][:5] == pytest.approx(found[1][:5], rel=1e-12)
+
+
+def test_a_block_follows_its_own_input_beside_those_outside():
+    """Of what is read from outside nothing comes after."""
+    layer, state = Dense(20, "tanh"), Signal.of_one(Shape(20), (0.0, 1.0, 0.5), OTHER)
+    block = Block((Entry(Scale(2.0), (-1,)), Entry(layer, (0,))))
+    others = [START, START._replace(variance=0.4)]
+    found = block.spread(block.moments([state, state], 8), others)
+    expected = layer.spread(layer.moments([state], 8), [START])
+    assert found[:5] == pytest.approx(expected[:5], rel=1e-12)

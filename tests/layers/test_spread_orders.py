@@ -14,14 +14,15 @@ from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
-from snstat.layers.law import OTHER
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.mask_spread import after_mask
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal
-from snstat.layers.spread import Average, Spread
+from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Average, Given, Spread
+from snstat.layers.sum_spread import after_sum
 
 UNITS, SQUARE, EPSILON = 40, 1.5, 0.4
 START = Spread(0.05, 0.02, 0.003, 1e-5, 2.5)
@@ -196,3 +197,45 @@ def test_summands_without_a_mean_leave_that_of_a_branch():
     found = after([shared], START._replace(average=MEAN), 0.3)
     share = SQUARE / (SQUARE + SQUARE * Dense(UNITS).at(UNITS).square_gain)
     assert found.average.shift == pytest.approx(math.sqrt(share) * MEAN.shift, rel=1e-12)
+
+
+def sum_of(signals, factors):
+    """Return the step of the sum of independent signals times factors."""
+    weights = [(c, c * c, c * c) for c in factors]
+    moments = [(s.mean[0], s.same[0, 0], s.gap[0, 0]) for s in signals]
+    total = Signal.of_one(Shape(UNITS), tuple(np.sum(np.multiply(weights, moments), 0)), OTHER)
+    return Step(tuple(signals), total, lambda slope: (slope,) * len(signals))
+
+
+def test_a_sum_of_gaussians_fluctuates_as_units_of_their_sum_do():
+    """Of n independent Gaussian units, mean squares have the covariance 2c²/n for two samples of
+    the cosine c, given what their layers fluctuate by, which here is nothing."""
+
+    def units(signal):
+        cosine = 1.0 - float(signal.gap[0, 0] / signal.same[0, 0])
+        still = Given(1.0, *[0.0] * 8)
+        return Spread(2.0 / UNITS, 2.0 * cosine**2 / UNITS, 0.0, 0.0, 3.0, given=still)
+
+    parts = [Signal.of_one(Shape(UNITS), (0.0, *of), GAUSSIAN) for of in ((1.5, 0.9), (0.7, 0.1))]
+    step = sum_of(parts, (1.2, -0.8))
+    found = after_sum(step, [units(part).alone() for part in parts], (1.2, -0.8))
+    assert found[:5] == pytest.approx(units(step.signal)[:5], rel=1e-13)
+    assert found.given == pytest.approx(Given(1.0, *[0.0] * 8), abs=1e-13)
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.0), (-0.8, 1.3)])
+def test_the_third_moment_of_a_sum_has_the_mean_of_a_summand(factors):
+    """E(cx + dy)³ = c³ E x³ + 3 c d² E x E y², for y of either sign."""
+    values, odds = np.array([-1.0, 0.5, 2.0]), np.array([0.3, 0.5, 0.2])
+    (mean, square, third), size = ([odds @ values**n for n in (1, 2, 3)], 0.7)
+    signals = [
+        Signal.of_one(Shape(UNITS), (mean, square, 0.1), OTHER),
+        Signal.of_one(Shape(UNITS), (0.0, size, 0.1), GAUSSIAN),
+    ]
+    x = START._replace(average=MEAN._replace(third=third / square**1.5)).alone()
+    y = START._replace(average=MEAN._replace(third=0.0)).alone()
+    found = after_sum(sum_of(signals, factors), [x, y], factors)
+    c, d = factors
+    expected = c**3 * third + 3.0 * c * d**2 * mean * size
+    total = c**2 * square + d**2 * size
+    assert found.average.third == pytest.approx(expected / total**1.5, rel=1e-13)
