@@ -29,6 +29,9 @@ MOVING = (
     *("add", "multiply", "concat", "layer_norm", "rms_norm", "group_norm", "batch_norm"),
 )
 
+# They keep matrices too, which are few numbers beside a thousand samples.
+CELLS = "elman", "lstm", "gru"
+
 
 def drawn(random, name, shape):
     """Return values of a batch, or numbers of tokens."""
@@ -67,8 +70,8 @@ def test_a_layer_keeps_no_more_arrays_than_it_says(name):
     assert size >= most - kept.values.nbytes  # not reckoned far too large
 
 
-@pytest.mark.parametrize("name", MOVING)
-def test_layers_that_move_numbers_keep_what_they_give_alone(name):
+@pytest.mark.parametrize("name", [*MOVING, *CELLS])
+def test_layers_keep_what_is_reckoned_with(name):
     """With draws of numpy, which keep nothing else."""
     layer, random, grid = layer_of(name, 40), np.random.default_rng(0), grids_of(name)[-1]
     given = [random.normal(size=(40, 1000, *grid)) for _ in range(INPUTS.get(name, 1))]

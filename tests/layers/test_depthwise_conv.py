@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from snstat.errors import InvalidValueError
 from snstat.layers.activation import Activation

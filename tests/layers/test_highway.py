@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.special import expit
 
 from snstat.layers.highway import Highway, _Gate
-from snstat.layers.law import GAUSSIAN, OTHER
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.no_theory import NoTheory
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
@@ -137,3 +137,15 @@ def test_it_is_not_known_on_grids(positions):
     state = Signal(Shape(8, (positions,)), np.zeros(positions), same, same, GAUSSIAN)
     found = Highway("tanh").moments([state], 4)
     assert isinstance(found, NoTheory) == (positions > 1)
+
+
+def test_only_silence_stays_silent():
+    zero = Signal.of_one(Shape(8), (0.0, 0.0, 0.0), ZERO)
+    other, gaussian = (Signal.of_one(Shape(8), (0.0, 1.5, 0.5), law) for law in (OTHER, GAUSSIAN))
+
+    def law(signal, **keys):
+        return Highway("tanh", **keys).moments([signal], 4).signal.law
+
+    assert law(zero) == ZERO
+    assert law(zero, bias_std=0.3) == OTHER
+    assert law(other) == law(gaussian) == law(gaussian, weight_gain=0.0) == OTHER

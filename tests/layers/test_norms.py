@@ -250,3 +250,13 @@ def test_a_group_norm_needs_as_many_channels_whether_theory_is_known_or_not(chan
         step = GroupNorm(groups=2, epsilon=0.0).moments([signal], 4)
         assert isinstance(step, NoTheory) is not known
         assert not known or step.signal.same[0, 0] == pytest.approx(1.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("layer", [LayerNorm(), RmsNorm()])
+def test_a_norm_brings_samples_of_different_sizes_to_one(layer):
+    """Gaussian units of which each sample has its own variance are Gaussian of variance 1 then."""
+    before = Signal.of_one(Shape(64), (0.0, 1.7, 0.5), GAUSSIAN).varying
+    after, still = (Block((Entry(own),)).moments([before], 4).signal for own in (layer, Scale(2.0)))
+    assert before.beyond is still.beyond is None
+    fourth = after.beyond.raw_fourth(after.mean, after.same[0])
+    assert fourth == pytest.approx(3.0 * after.same[0] ** 2, rel=1e-14)

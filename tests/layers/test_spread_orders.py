@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from mpmath import mp
 from scipy.special import gammaln
 
+from snstat.gaussian.by_q import derivatives as derivatives_by_q
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.block import Block
@@ -239,3 +241,17 @@ def test_the_third_moment_of_a_sum_has_the_mean_of_a_summand(factors):
     expected = c**3 * third + 3.0 * c * d**2 * mean * size
     total = c**2 * square + d**2 * size
     assert found.average.third == pytest.approx(expected / total**1.5, rel=1e-13)
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.4, 20.0])
+def test_what_a_norm_neglects_is_bounded_by_derivatives_of_its_square(epsilon):
+    """Of V/(V + ε), relative to it, by those of order 1 to 4 times powers of V."""
+
+    def square(v):
+        return v / (v + epsilon)
+
+    slopes = [float(mp.diff(square, SQUARE, n)) * SQUARE**n for n in (1, 2, 3, 4)]
+    own = derivatives_by_q(np.array(slopes) / square(SQUARE))
+    found = after([RmsNorm(epsilon=epsilon)], START, 0.0)
+    expected = abs(own.slope) * START.residual + own.roughness * START.variance**2
+    assert found.residual == pytest.approx(expected, rel=1e-9)

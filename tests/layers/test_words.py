@@ -13,6 +13,7 @@ from snstat.layers.words import words_of
         ("scale", "factor", "number"),
         ("dropout", "rate", "number from 0 to 0.999"),
         ("layer_norm", "epsilon", "number from 0"),
+        ("conv", "padding", "same or valid or circular or causal"),
         ("block", "times", "whole number from 1 to 1,000,000,000"),
     ],
 )
