@@ -188,11 +188,17 @@ def test_every_channel_gives_one_or_more():
 def test_gradients_of_weights_are_those_of_the_two_layers(square):
     """G_p² c_out/c_in E[φ'²] for the first matrix, and E[φ'²] E[y²]/E[x²] for the second one."""
     layer = SeparableConv(channels=8, kernel=3, activation="relu", weight_gain=1.5, bias_std=0.2)
-    between = 1.5**2 * 2.0 + 0.2**2
+    between = 1.5**2 * square + 0.2**2
+    found = layer.slopes(Shape(4, (7,)), 0.5, square)
+    assert found == pytest.approx((0.5 * 1.5**2 * 8 / 4, 0.5 * between / square), rel=1e-12)
+
+
+def test_standardized_weights_of_the_second_layer_act_on_units_without_a_mean():
+    """Those of the first one lose the mean of x: E[z²] is G² (G² Var x + b²) + b²."""
+    keys = {"weights": "standardized", "weight_gain": 0.7, "bias_std": 0.2}
+    layer = SeparableConv(channels=8, kernel=3, activation="tanh", **keys)
+    between = 0.7**2 * (2.0 - 0.5**2) + 0.2**2
+    std = math.sqrt(0.7**2 * between + 0.2**2)
+    steep = quad(lambda z: norm.pdf(z) / math.cosh(std * z) ** 4, -12.0, 12.0)[0]
     found = layer.slopes(Shape(4, (7,)), 0.5, 2.0)
-    assert found == pytest.approx((0.5 * 1.5**2 * 8 / 4, 0.5 * between / 2.0), rel=1e-12)
-
-
-def test_each_channel_has_one_after_it_at_least():
-    with pytest.raises(InvalidValueError, match="multiplier is 0"):
-        DepthwiseConv(kernel=3, multiplier=0)
+    assert found == pytest.approx((steep * 0.7**2 * 8 / 4, steep * between / 2.0), rel=1e-9)

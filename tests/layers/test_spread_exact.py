@@ -29,7 +29,7 @@ from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
-from snstat.layers.spread import Average, Given, Spread
+from snstat.layers.spread import Average, Spread
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw

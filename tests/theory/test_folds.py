@@ -16,7 +16,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.folded import RoughError, Stretch
-from snstat.layers.law import GAUSSIAN, OTHER
+from snstat.layers.law import GAUSSIAN
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
