@@ -46,34 +46,41 @@ class Gru(Recurrent):
         """See Recurrent."""
         gates, units, end = given
         times, width, batch = len(gates), self.width, gates.shape[2]
+        r, z, n = np.moveaxis(gates.reshape(times, 3, width, batch), 1, 0)
         both, third = slice(0, 2 * width), slice(2 * width, None)
+        sigmoid, tanh = resolve(SIGMOID), resolve(TANH)
         h, recurrent = np.empty((2, times, width, batch), gates.dtype)
         start = np.zeros((width, batch), gates.dtype)
-        first = end[0] if end else start
+        before = end[0] if end else start
         for now, own in enumerate(gates):
-            before = h[now - 1] if now else first
-            added = units.times(before) + units.biases
+            added = units.times(before)
+            added += units.biases
             own[both] += added[both]
-            own[both] = draw.activate(resolve(SIGMOID), own[both]).values
-            r, z, n = own.reshape(3, width, batch)
+            own[both] = draw.activate(sigmoid, own[both]).values
             recurrent[now] = added[third]
-            n += r * added[third]
-            n[:] = draw.activate(resolve(TANH), n).values
-            h[now] = (1.0 - z) * n + z * before
+            n[now] += r[now] * added[third]
+            n[now] = draw.activate(tanh, n[now]).values
+            # (1 − z) n + z h of before
+            np.add(n[now], z[now] * (before - n[now]), out=h[now])
+            before = h[now]
 
         def back(slope: Values) -> Values:
+            # First the derivatives of h_t by what each gate is a function of, then in their place
+            # those of what is read, which need the times behind.
             found = np.empty_like(gates)
+            of_each = found.reshape(times, 3, width, batch)
+            np.multiply(1.0 - z, 1.0 - n * n, out=of_each[:, 2])
+            np.multiply(of_each[:, 2] * recurrent, r * (1.0 - r), out=of_each[:, 0])
+            np.multiply(z, 1.0 - z, out=of_each[:, 1])
+            of_each[0, 1] *= -n[0]
+            of_each[1:, 1] *= h[:-1] - n[1:]
             carried: Values = start
             for now in reversed(range(times)):
-                r, z, n = gates[now].reshape(3, width, batch)
-                before = h[now - 1] if now else start
                 whole = slope[now] + carried
-                parts = found[now].reshape(3, width, batch)
-                parts[1] = whole * (before - n) * z * (1.0 - z)
-                parts[2] = whole * (1.0 - z) * (1.0 - n * n)
-                parts[0] = parts[2] * recurrent[now] * r * (1.0 - r)
-                through = np.concatenate([found[now][both], parts[2] * r])
-                carried = whole * z + units.back(through)
+                of_each[now] *= whole
+                through = found[now].copy()
+                through[third] *= r[now]
+                carried = whole * z[now] + units.back(through)
             return found
 
         return Hidden(h, back, (h[-1],))

@@ -61,7 +61,9 @@ class Lstm(Recurrent):
         gates += units.biases
         gates[:, self.width : 2 * self.width] += self.forget_bias
         times, width, batch = len(gates), self.width, gates.shape[2]
-        candidate = slice(2 * width, 3 * width)
+        i, f, g, o = np.moveaxis(gates.reshape(times, 4, width, batch), 1, 0)
+        first, third = slice(0, 2 * width), slice(3 * width, None)
+        sigmoid, tanh = resolve(SIGMOID), resolve(TANH)
         h, c, bent = (np.empty((times, width, batch), gates.dtype) for _ in range(3))
         start = np.zeros((width, batch), gates.dtype)
         memory = end[1] if end else start
@@ -69,30 +71,35 @@ class Lstm(Recurrent):
             own = gates[now]
             if now or end:
                 own += units.times(h[now - 1] if now else end[0])
-            for part, name in ((slice(0, 2 * width), SIGMOID), (candidate, TANH)):
-                own[part] = draw.activate(resolve(name), own[part]).values
-            own[3 * width :] = draw.activate(resolve(SIGMOID), own[3 * width :]).values
-            i, f, g, o = own.reshape(4, width, batch)
-            c[now] = f * (c[now - 1] if now else memory) + i * g
-            bent[now] = draw.activate(resolve(TANH), c[now]).values
-            h[now] = o * bent[now]
+            own[first] = draw.activate(sigmoid, own[first]).values
+            g[now] = draw.activate(tanh, g[now]).values
+            own[third] = draw.activate(sigmoid, own[third]).values
+            memory = f[now] * memory
+            memory += i[now] * g[now]
+            c[now] = memory
+            bent[now] = draw.activate(tanh, memory).values
+            np.multiply(o[now], bent[now], out=h[now])
 
         def back(slope: Values) -> Values:
+            # First the derivatives of h_t and c_t by what each gate is a function of, then in their
+            # place those of what is read, which need the times behind.
             found = np.empty_like(gates)
+            of_each = found.reshape(times, 4, width, batch)
+            np.multiply(g * i, 1.0 - i, out=of_each[:, 0])
+            np.multiply(f, 1.0 - f, out=of_each[:, 1])
+            of_each[0, 1], of_each[1:, 1] = 0.0, of_each[1:, 1] * c[:-1]
+            np.multiply(i, 1.0 - g * g, out=of_each[:, 2])
+            np.multiply(bent * o, 1.0 - o, out=of_each[:, 3])
+            through = o * (1.0 - bent * bent)
             kept: Values = start
             for now in reversed(range(times)):
-                i, f, g, o = gates[now].reshape(4, width, batch)
                 whole = slope[now]
                 if now + 1 < times:
                     whole = whole + units.back(found[now + 1])
-                of_memory = kept + whole * o * (1.0 - bent[now] ** 2)
-                before = c[now - 1] if now else start
-                parts = found[now].reshape(4, width, batch)
-                parts[0] = of_memory * g * i * (1.0 - i)
-                parts[1] = of_memory * before * f * (1.0 - f)
-                parts[2] = of_memory * i * (1.0 - g * g)
-                parts[3] = whole * bent[now] * o * (1.0 - o)
-                kept = of_memory * f
+                kept = kept + whole * through[now]
+                of_each[now, :3] *= kept
+                of_each[now, 3] *= whole
+                kept *= f[now]
             return found
 
         return Hidden(h, back, (h[-1], c[-1]))
