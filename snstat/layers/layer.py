@@ -111,6 +111,10 @@ class Layer(Settings, ABC):
         """Return on how many columns `matrices` act, for one sample: one for each position."""
         return inputs[0].positions
 
+    def steps(self, inputs: Sequence[Shape]) -> float:
+        """Return how many kernels `sample` calls one after the other, in those of one matrix."""
+        return max(len(self.matrices(inputs)), 1)
+
     def gathered(self, inputs: Sequence[Shape]) -> int:  # noqa: ARG002
         """Return how many numbers of a sample are put together for `matrices`, beside the inputs. A
         trial keeps them for the way back where a matrix is not drawn."""

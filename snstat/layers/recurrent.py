@@ -101,13 +101,20 @@ class Recurrent(WeightOptions, Layer):
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer: U of all gates, which act on the first input, then W, which act on the units
         before."""
-        fans = one(inputs).channels, self.width
-        return tuple(self._matrix(fan_in, own) for fan_in in fans for own in self.functions)
+        found: list[Weights] = []
+        for fan_in in (one(inputs).channels, self.width):
+            alike = {own: self._matrix(fan_in, own) for own in dict.fromkeys(self.functions)}
+            found += [alike[own] for own in self.functions]
+        return tuple(found)
 
     def tied(self, matrices: Sequence[Weights]) -> Sequence[Sequence[Weights]]:
         """See Layer: U of all gates, and W of all gates."""
         gates = len(matrices) // 2
         return matrices[:gates], matrices[gates:]
+
+    def steps(self, inputs: Sequence[Shape]) -> float:
+        """See Layer: every time needs a product, and each array a function of it."""
+        return one(inputs).positions * self.arrays / 2
 
     def beside(self, inputs: Sequence[Shape]) -> int:
         """See Layer: of the last units, what all those before have."""

@@ -155,7 +155,7 @@ class RunSettings(NetworkSettings):
     threads: int | None = single(
         Whole(1, MAX_THREADS),
         "Threads; results do not depend on them beyond rounding.",
-        shown="the cores this process may use",
+        shown="as many as help, at most the cores this process may use",
         metavar="N",
     )
     keep_trials: bool = False

@@ -12,9 +12,10 @@ from snstat.engine.densities import Histogram, histogram
 from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.population import PopulationSampler
 from snstat.engine.general.sampler import General, Walk, measure
+from snstat.engine.general.workers import workers
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import quiet
-from snstat.engine.simulate import available_cores, one_blas_thread
+from snstat.engine.simulate import one_blas_thread
 from snstat.layers.draw import Values
 from snstat.network.network import Network
 from snstat.network.population import Population
@@ -42,7 +43,8 @@ def network_densities(
         if population is None
         else PopulationSampler(population, *shared, train=train)
     )
-    threads = min(available_cores(), trials)
+    simulated = network if population is None else population.wide
+    threads = min(workers(simulated, inputs.batch), trials)
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         try:
             return [

@@ -12,8 +12,9 @@ from snstat.engine.general.gradient import general_gradients
 from snstat.engine.general.population import PopulationSampler
 from snstat.engine.general.sampler import General
 from snstat.engine.general.samplers import require_sampler
+from snstat.engine.general.workers import workers
 from snstat.engine.inputs import Inputs
-from snstat.engine.simulate import Measured, available_cores, first_length, run_trials
+from snstat.engine.simulate import Measured, first_length, run_trials
 from snstat.engine.strategies import AUTO
 from snstat.network.network import Network
 from snstat.network.population import Population
@@ -39,7 +40,7 @@ def sample_network(
     progress: Callable[[int], None] | None = None,
 ) -> Measured:
     """Simulate `trials` independent networks and measure the input and every layer of
-    `network.rows()`.
+    `network.rows()`. `threads` defaults to as many as pay; see `workers`.
 
     `inputs` have as many units as the network's input has channels at all positions, channels of a
     position next to each other. `train` is whether dropout and the statistics of a batch are on.
@@ -54,8 +55,8 @@ def sample_network(
     Raises InvalidValueError for inputs of another width, and for "matrix-free" where all weights
     have to be drawn, and LayerError with the path of a layer that cannot be sampled.
     """
-    threads = threads or available_cores()
     simulated = network if population is None else population.wide
+    threads = threads or workers(simulated, inputs.batch, sampler=sampler, backward=backward)
     if population is None:  # whose matrices need not be drawn
         require_sampler(network, inputs.batch, sampler, backward=backward)
     options: dict[str, Any] = {"train": train, "sampler": sampler, "backward": backward}
