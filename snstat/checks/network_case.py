@@ -13,10 +13,10 @@ from snstat.activation import resolve
 from snstat.checks.branch import Branch
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
+from snstat.checks.network_gaps import of_batch_norm, without_theory
 from snstat.checks.network_known import NetworkKnown
 from snstat.checks.obstacle import Obstacle
 from snstat.layers.activation import Activation
-from snstat.layers.batch_norm import ENDLESS, UNSETTLED
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import LINEAR
@@ -28,8 +28,6 @@ from snstat.network.rows import Row
 from snstat.network.sources import sourced
 from snstat.results import (
     GRADIENT,
-    NO_THEORY,
-    OF_BATCH_NORM,
     OF_POSITIONS,
     BoolArray,
     FloatArray,
@@ -37,7 +35,7 @@ from snstat.results import (
     Outlook,
     Run,
 )
-from snstat.results.theory_end import OF_PAIRS, OF_SAMPLES, OF_SIGNAL, OF_SIZE, place
+from snstat.results.theory_end import place
 from snstat.theory.ends import told
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
@@ -48,8 +46,6 @@ from snstat.theory.repeated import (
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.weight_gradients import weight_gradients
 
-# Where theory ends that notes say. Rules say what they do not know of gradients.
-SAID = (OF_SIGNAL, OF_SIZE, OF_SAMPLES, OF_PAIRS)
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
@@ -244,30 +240,12 @@ class NetworkCase(Case):
     @property
     def gaps(self) -> Iterator[str]:
         """See Case."""
-        yield from self._without_theory()
-        # On a grid, entries are many.
-        few = self.batch <= UNSETTLED and not self.network.input.grid
-        if self.train and few and self.theory.norms_batches:
-            what = "averages of squared gradients over networks do not settle"
-            if self.batch <= ENDLESS:
-                what = "the mean squared gradient is infinite, or set by epsilon"
-            remedy = f"use --batch {UNSETTLED + 1} or more"
-            yield f"{OF_BATCH_NORM} {self.batch} samples: {what}; {remedy}"
-
-    def _without_theory(self) -> Iterator[str]:
-        """Yield notes on what theory does not know, each with its reason."""
         ends = self._recorded.theory_ends if self._recorded else told(self.theory.walk.ends)
-        of = {name: [end for end in ends if end.of == name] for name in SAID}
-        missing = np.count_nonzero(np.isnan(self.predicted("second_moment")[1:]))
-        if of[OF_SIGNAL]:
-            first, *others = of[OF_SIGNAL]
-            every = missing == self.depth + 1 - first.layer
-            more = " on" if every else f", {missing:,} of {self.depth:,} layers in all"
-            words = [f"from {self._place(first.layer)}{more}: {first.reason}"]
-            words += [f"from {self._place(end.layer)}: {end.reason}" for end in others]
-            yield f"{NO_THEORY} {'; '.join(words)}; measured values are judged"
-        for end in (*of[OF_SIZE], *of[OF_SAMPLES], *of[OF_PAIRS]):
-            yield end.words(self._place(end.layer))
+        missing = int(np.isnan(self.predicted("second_moment")[1:]).sum())
+        yield from without_theory(ends, missing, self.depth, self._place)
+        # On a grid, entries are many.
+        if self.train and not self.network.input.grid and self.theory.norms_batches:
+            yield from of_batch_norm(self.batch)
 
     def _place(self, layer: int) -> str:
         if self.run is None or layer > self.run.depth:
