@@ -97,14 +97,17 @@ def gradients_vanish(case: Case) -> Broken | None:
     is that of the activations; that of a weight also depends on the activation before it. One dead
     network makes the measured gradient exactly 0. That counts only where theory has no value, or if
     more networks are dead than `--dead-max` (default 0.5) allows. Gradients of 0 within a branch
-    that is exactly 0 at first, by its scale or its last weights, are meant so and do not count.
+    that is exactly 0 at first, by its scale or its last weights, are meant so and do not count, nor
+    do those of layers that the output does not depend on, which a note names.
 
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """
     logs = logarithms(case)
     # Branches that are exactly 0 at first are meant so: see SN402.
     begins_as_0 = np.isneginf(case.gradients) & case.aside[: len(logs)]
-    logs = np.where(begins_as_0, math.nan, logs)
+    # Where layers before have a gradient, it passes by: the output does not depend on this one.
+    passed_by = np.isneginf(logs) & np.logical_or.accumulate(np.isfinite(logs))
+    logs = np.where(begins_as_0 | passed_by, math.nan, logs)
     return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
 
 

@@ -11,24 +11,19 @@ from snstat.checks.case import Case
 from snstat.checks.stack_case import StackCase
 from snstat.results import FloatArray
 
-# Inputs whose squared length varies by more than this share of the bound are looked at as if all
-# had the same length.
-LEAST = 0.1
-
 
 def between_networks(case: Case) -> FloatArray:
     """Return the standard deviation between networks of the log second moment of one sample, by
     theory, (limit + 1,): NaN where it is not known, and in the outputs.
 
     Of one or two outputs the second moment varies by itself, in networks of any width. That of an
-    input of few units does as well, so where it decides, all inputs are as long as each other.
+    input does as well, so where it may decide, all inputs are as long as each other.
     """
     found = case.fluctuation.copy()
     found[outputs_from(case) : case.depth + 1] = math.nan
-    bound, inputs = case.bounds.fluctuation_max, case.inputs
-    if not (inputs.drawn and inputs.length_variance > LEAST * bound**2 and (found > bound).any()):
+    if not (case.inputs.drawn and (found > case.bounds.fluctuation_max).any()):
         return found
-    alike = replace(inputs, length_variance=0.0)
+    alike = replace(case.inputs, length_variance=0.0)
     if isinstance(case, StackCase):
         other: Case = case.changed(inputs=alike)
     else:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from snstat.checks.between import between_networks, outputs_from
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
@@ -85,9 +86,9 @@ def disagrees(case: Case) -> Broken | None:
 
     **Options.** `--trials` (default 8), `--seed` (default 0).
 
-    **Known problems.** Layers in which networks differ by factors are not compared, and the finding
-    of SN502 says beyond which layer; that of SN301 says it of the differences between samples that
-    have become alike. Where neither is reported, a note does. Nor are data compared of which a few
+    **Known problems.** Layers in which networks differ by factors are not compared, nor differences
+    between samples that have become alike: how far theory may be off there is not known, and a note
+    says from which layer on. Nor are data compared of which a few
     large samples decide the second moment of a batch. One trial has no standard error, so nothing
     is compared.
 
@@ -154,8 +155,6 @@ def _no_spread(case: Case) -> Obstacle | None:
     _, least = case.spread_between_trials
     if not (np.isnan(case.fluctuation) & np.isnan(least))[1:].all():
         return None
-    if case.fluctuation[0] > case.bounds.fluctuation_max:  # few inputs differ by themselves
-        return None
     plain = case.of_files is not None
     return Obstacle("neither theory nor trials tell how much networks differ", plain=plain)
 
@@ -198,17 +197,19 @@ def too_narrow(case: Case) -> Broken | None:
 
     **Options.** `--fluctuation-max` (default 1), `--depth-limit` (default: the depth).
 
-    **Known problems.** First-order theory is not valid for standard deviations above 2. The bound
-    is therefore at most 2, and the message states larger values as "more than 2". No statistic
-    measures the spread of single samples, so the rule uses theory only, except in layers of a
-    network file for which there is none. There it judges how much the second moments of batches
-    differ between trials, if chance (1 in 10,000, by chi-square) does not explain it. That takes 16
-    trials or more for deviations of 2 to 3.
+    **Known problems.** The outputs are left out, where the last matrix has fewer units than what it
+    reads: the second moment of one or two units varies by itself, in networks of any width. So are
+    the lengths of inputs of few units. First-order theory is not valid for standard deviations
+    above 2. The bound is therefore at most 2, and the message states larger values as "more than
+    2". No statistic measures the spread of single samples, so the rule uses theory only, except in
+    layers of a network file for which there is none. There it judges how much the second moments of
+    batches differ between trials, if chance (1 in 10,000, by chi-square) does not explain it. That
+    takes 16 trials or more for deviations of 2 to 3.
 
     **Source.** Hanin, Nica, *Products of Many Large Random Matrices and Gradients in Deep Neural
     Networks*, arXiv:1812.05994; docs/finite-width.md.
     """
-    fluctuation, bound = case.fluctuation, case.bounds.fluctuation_max
+    fluctuation, bound = between_networks(case), case.bounds.fluctuation_max
     bad = np.flatnonzero(fluctuation > bound)
     if not bad.size:
         return _differ_as_seen(case)
@@ -227,7 +228,7 @@ def too_narrow(case: Case) -> Broken | None:
 def _differ_as_seen(case: Case) -> Broken | None:
     """Return where trials differ too much in what was measured, beyond chance."""
     (seen, least), bound = case.spread_between_trials, case.bounds.fluctuation_max
-    bad = np.flatnonzero(least > bound)
+    bad = np.flatnonzero((least > bound)[: outputs_from(case)])
     if not bad.size or case.run is None:
         return None
     layer, most = int(bad[0]), int(np.nanargmax(least))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from types import MappingProxyType
 
 from snstat.checks.case import Case
@@ -11,7 +10,6 @@ from snstat.checks.look import look
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.stack_case import StackCase
-from snstat.checks.unjudged import teller, unjudged
 from snstat.layers.dense_layer import LINEAR
 from snstat.results import VERDICTS, Finding
 
@@ -39,10 +37,6 @@ def judge(
         for code, how in broken.items()
         if code in chosen and _said_better(code, how) not in chosen
     }
-    telling = teller(told)
-    left_out = unjudged(case, codes) if telling else ""
-    if telling and left_out:
-        told[telling] = replace(told[telling], text=f"{told[telling].text}; {left_out}")
     findings = [
         finding(RULES[code], case, how, set(broken), codes, remedies=remedies)
         for code, how in told.items()

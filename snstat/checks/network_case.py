@@ -13,7 +13,7 @@ from snstat.activation import resolve
 from snstat.checks.branch import Branch
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
-from snstat.checks.network_gaps import of_batch_norm, without_theory
+from snstat.checks.network_gaps import not_used, of_batch_norm, without_theory
 from snstat.checks.network_known import NetworkKnown
 from snstat.checks.obstacle import Obstacle
 from snstat.layers.activation import Activation
@@ -243,6 +243,7 @@ class NetworkCase(Case):
         ends = self._recorded.theory_ends if self._recorded else told(self.theory.walk.ends)
         missing = int(np.isnan(self.predicted("second_moment")[1:]).sum())
         yield from without_theory(ends, missing, self.depth, self._place)
+        yield from not_used(self.theory.unused, self._place)
         # On a grid, entries are many.
         if self.train and not self.network.input.grid and self.theory.norms_batches:
             yield from of_batch_norm(self.batch)

@@ -37,3 +37,17 @@ def of_batch_norm(batch: int) -> Iterator[str]:
     if batch <= ENDLESS:
         what = "the mean squared gradient is infinite, or set by epsilon"
     yield f"{OF_BATCH_NORM} {batch} samples: {what}; use --batch {UNSETTLED + 1} or more"
+
+
+def not_used(layers: Sequence[int], place: Callable[[int], str]) -> Iterator[str]:
+    """Yield a note on layers that the output does not depend on."""
+    if not layers:
+        return
+    if len(layers) == 1:
+        words = f"{place(layers[0])} does not reach the output: no later layer starts from it"
+    else:
+        words = (
+            f"{place(layers[0])} and {len(layers) - 1:,} more do not reach the output: no later"
+            " layer starts from them"
+        )
+    yield words

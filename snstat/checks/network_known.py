@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,16 @@ from snstat.theory.walk import Walk, walk
 DROPPING = (Dropout, AlphaDropout)
 # Kinds that add what they read.
 SUMS = (Sum, Add)
+
+
+class _Ways(NamedTuple):
+    """Which layers a connection passes by, and which one to a sum, which are sums, and which a
+    later layer starts from, or the output is."""
+
+    bypassed: BoolArray
+    beside_sums: BoolArray
+    sums: BoolArray
+    taken: BoolArray
 
 
 class NetworkKnown:
@@ -81,13 +92,13 @@ class NetworkKnown:
     def bypassed(self) -> BoolArray:
         """The layers that a connection from before them to after them passes by, such as those
         within residuals."""
-        return self._ways[0]
+        return self._ways.bypassed
 
     @cached_property
     def aside(self) -> BoolArray:
         """The layers of the branches of sums, such as residuals: those that a connection to a sum
         passes by, and those of all ways that meet in one."""
-        bypassed, beside_sums, sums = self._ways
+        bypassed, beside_sums, sums, _ = self._ways
         # The first layer from each on that is on all ways.
         ends = np.where(bypassed, len(sums), np.arange(len(sums)))
         meeting = np.minimum.accumulate(ends[::-1])[::-1]
@@ -95,9 +106,11 @@ class NetworkKnown:
         return found
 
     @cached_property
-    def _ways(self) -> tuple[BoolArray, BoolArray, BoolArray]:
-        """Which layers any connection passes by, which one to a sum, and which are sums. Factors do
-        not count: a sum whose shortcut has a factor of 0 loses itself what its branch does."""
+    def _ways(self) -> _Ways:
+        """The connections between layers. Factors do not count: a sum whose shortcut has a factor
+        of 0 loses itself what its branch does."""
+        taken = np.zeros(self.network.depth + 1, dtype=bool)
+        taken[-1] = True
         sums = np.zeros(self.network.depth + 1, dtype=bool)
         changes = np.zeros((2, self.network.depth + 2), dtype=np.int64)
         for row in sourced(self.network.block):
@@ -105,10 +118,25 @@ class NetworkKnown:
             if is_sum:
                 sums[number] = True
             for source in row.sources:
+                taken[source] = True
                 changes[: 1 + is_sum, source + 1] += 1
                 changes[: 1 + is_sum, number] -= 1
         passed = np.cumsum(changes[:, :-1], axis=1) > 0
-        return passed[0], passed[1], sums
+        return _Ways(passed[0], passed[1], sums, taken)
+
+    @cached_property
+    def unused(self) -> list[int]:
+        """The layers that the output does not depend on, in order: no later layer starts from them,
+        or only such ones."""
+        taken = self._ways.taken
+        if taken.all():  # as nearly always, and networks are deep
+            return []
+        used = np.zeros_like(taken)
+        used[-1] = True
+        for row in reversed([*sourced(self.network.block)]):
+            if used[row.number]:
+                used[list(row.sources)] = True
+        return [int(number) for number in np.flatnonzero(~used) if number]
 
     @cached_property
     def several(self) -> BoolArray:

@@ -85,7 +85,8 @@ def collapses(case: Case) -> Broken | None:
 
     **Known problems.** The cosine includes the mean. Activations with a large mean, such as
     sigmoid, reach the bound within a few layers, although samples still differ by far more than
-    rounding. With one sample (`--batch 1`) there is nothing to compare, and a note says so.
+    rounding. With one sample (`--batch 1`) there is nothing to compare, and a note says so. Layers
+    of one unit are left out, whose cosines are signs.
 
     **Source.** Poole et al., arXiv:1606.05340; Schoenholz et al., arXiv:1611.01232.
     """
@@ -101,7 +102,10 @@ def become_alike(case: Case, name: str, what: str, most: float, first: int) -> B
     cosine = case.known(name)
     start = float(cosine[first])
     bound = 1.0 - (1.0 - most) * (1.0 - max(start, 0.0))
-    bad = np.flatnonzero((cosine >= bound)[first + 1 :] & ~case.aside[first + 1 :])
+    # Of one unit a cosine is whether signs are the same.
+    reached = (cosine >= bound) & ~case.aside
+    reached[: len(case.units)] &= case.units > 1
+    bad = np.flatnonzero(reached[first + 1 :])
     if not bad.size:
         return None
     layer = int(bad[0]) + first + 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from snstat.checks.between import between_networks
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
@@ -206,7 +207,7 @@ def wider(case: StackCase, broken: Broken) -> Iterator[Remedy]:
     # What is more than can be told is told of wider networks.
     while value >= MAX_FLUCTUATION and width <= most:
         width = 4 * width
-        fluctuation = case.changed(width=width).fluctuation
+        fluctuation = between_networks(case.changed(width=width))
         value = min(float(np.nanmax(fluctuation)), MAX_FLUCTUATION)
     least = max(width * (value / broken.bound) ** 2, 1.0 + case.width)
     for wide in (least, 1.0 + least, *(1.5**n * least for n in range(1, 8))):

@@ -191,8 +191,7 @@ class Request:
         if run.given is not None:  # what other draws would be is not asked
             remedies, codes = False, codes - {too_narrow.code}
         verdict, findings = judge(case, codes, remedies=remedies)
-        told = [finding.code for finding in findings]
-        notes = other_theory + notes_of(case, codes, told)
+        notes = other_theory + notes_of(case, codes)
         if run.given is not None and too_narrow.code in self.codes:
             notes.append(f"{too_narrow.code} not judged: it is about weights that are drawn")
         notes += [*few_trials(run), *of_inputs(case), *case.gaps]

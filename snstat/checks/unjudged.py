@@ -1,4 +1,4 @@
-"""What SN501 does not compare, in words: beside the finding that is its reason, else as a note."""
+"""What SN501 does not compare, in words."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Collection
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.chance import compared, disagrees, too_narrow
-from snstat.checks.pairs import collapses
+from snstat.checks.chance import compared, disagrees
 from snstat.results import ALSO_MEASURED, GRADIENT
 from snstat.values.names import listed
 
-# The findings that say why: networks differ, or samples do not. The first that is reported tells.
-TELLING = (too_narrow.code, collapses.code)
 # More statistics than these are not listed.
 FEW = 3
 
@@ -50,20 +47,14 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
     return ", ".join(words)
 
 
-def notes_of(case: Case, codes: Collection[str], found: Collection[str]) -> list[str]:
-    """Return notes on what SN501 leaves out and no finding of the rules `found` tells."""
+def notes_of(case: Case, codes: Collection[str]) -> list[str]:
+    """Return a note on what SN501 leaves out, if it does."""
     if case.run is None or disagrees.code not in codes:
         return []
     if case.run.simulation.trials < 2:
         return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
-    words = "" if teller(found) else unjudged(case, codes)
+    words = unjudged(case, codes)
     return [words] if words else []
-
-
-def teller(found: Collection[str]) -> str | None:
-    """Return which of the rules `found`, whose findings are reported, tells what SN501 leaves
-    out."""
-    return next((code for code in TELLING if code in found), None)
 
 
 def _listed(names: list[str], others: list[str]) -> str:

@@ -88,9 +88,12 @@ def network_to_json(found: Overview) -> str:
 
 
 def _notes(found: Overview) -> list[str]:
-    """Return what stands below the layers: how to read columns, and where theory ends. That it
-    knows nothing of single units is so in all networks."""
+    """Return what stands below the layers: how to read columns, how many are left out, and where
+    theory ends. That it knows nothing of single units is so in all networks."""
     notes = [] if found.positions is None else [NOTE]
+    listed = sum(layer.layer > 0 for layer in found.layers)
+    if listed < found.depth:
+        notes.append(f"{listed:,} of {count(found.depth, 'layer')} shown; --layers all shows all.")
     for end, place in found.ends or ():
         if end.of != OF_UNITS:
             words = end.words(place)

@@ -204,7 +204,11 @@ def test_rule_sentence_and_column_have_one_gradient(name):
 def test_what_was_seen_to_differ_is_told_with_the_first_layer_and_the_worst():
     seen, least = np.array([0.1, 0.6, 0.9, 0.7]), np.array([0.0, 0.55, 0.8, 0.6])
     bounds = SimpleNamespace(fluctuation_max=0.5)
-    made = SimpleNamespace(spread_between_trials=(seen, least), bounds=bounds, run=object())
+    subject, units = object(), np.full(4, 8.0)
+    made = SimpleNamespace(
+        spread_between_trials=(seen, least), bounds=bounds, run=object(),
+        depth=3, subject=subject, units=units,
+    )  # fmt: skip
     broken = _differ_as_seen(made)
     assert (broken.layer, broken.value) == (1, 0.9)
     assert "0.9 at layer 2 (seen; certainly 0.8 or more), above 0.5 from layer 1 on" in broken.text

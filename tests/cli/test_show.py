@@ -156,11 +156,12 @@ def test_the_table_shows_the_layers_chosen(show):
     code, out, err = show("--no-theory")
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "model · 7 layers · 152 parameters"
-    assert [line.split()[0] for line in out.splitlines()[3:]] == list("01247")
+    assert [line.split()[0] for line in out.splitlines()[3:-2]] == list("01247")
+    assert out.endswith("\n\n4 of 7 layers shown; --layers all shows all.\n")
     assert re.search(r"^ +1  body\.0\.0 +dense  5 × 6 +54  dense$", out, re.MULTILINE)
     assert "body.1.0" in show("--layers", "3,last")[1]
     table = show("--layers", "all", "--no-theory", "-f", "markdown")[1]
-    assert table.count("\n") == 2 + 2 + len(ROWS)
+    assert table.count("\n") == 2 + 2 + len(ROWS)  # and no line that some are left out
     assert "at most the depth" in refused(show("--layers", "8"))
 
 
