@@ -16,7 +16,7 @@ MOST_QUOTED = 100
 MOST_OF_A_NAME = 60
 MOST_OF_A_PATH = 200
 MOST_OF_A_FAILURE = 300
-MOST_OF_A_REASON = 300
+MOST_OF_A_REASON = 500
 # Letters that tell which name they are a part of.
 LEAST_PART = 3
 

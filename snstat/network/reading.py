@@ -140,7 +140,8 @@ class _Reader:
         for key, own in keys.items():
             if key not in table:
                 if own.required:
-                    raise NetworkFormError(path, f"no {key}, which every {found.kind} has")
+                    what = found.kind if path else "network"
+                    raise NetworkFormError(path, f"no {key}, which every {what} has")
             elif holds_layers(own):
                 inner = f"{path}.{key}" if path else key
                 scope = Scope() if within is None else replace(within, numbers={INPUT: 0})
