@@ -44,7 +44,8 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
         return ""
     (first, where), *others = parts
     words = [f"SN501 compares {first} with theory {where}", *(" ".join(part) for part in others)]
-    return ", ".join(words)
+    elsewhere = " elsewhere" if partly or not never else ""
+    return f"{', '.join(words)}: how far theory may be off{elsewhere} is not known"
 
 
 def notes_of(case: Case, codes: Collection[str]) -> list[str]:

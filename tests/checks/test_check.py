@@ -182,7 +182,10 @@ def test_a_note_tells_what_is_not_compared():
     """Where networks differ by factors, and where samples have become alike."""
     narrow = {**SMALL, "depth": 40}
     result = snstat.check("relu", **narrow)
-    words = "SN501 compares most statistics with theory only up to layer 13"
+    words = (
+        "SN501 compares most statistics with theory only up to layer 13: how far theory may be off"
+        " elsewhere is not known"
+    )
     assert {"SN502", "SN301"} <= {finding.code for finding in result.findings}
     assert not any("SN501" in finding.message for finding in result.findings)
     assert words in result.notes

@@ -364,7 +364,8 @@ def test_a_note_says_most_statistics_of_one_group_only():
     (note,) = (text for text in found.notes if text.startswith("SN501"))
     ends = "variance over batch, cosine, kurtosis and gradient in no layer"
     assert note.count("most statistics") <= 1
-    assert note.endswith(f" only up to layer 2, {ends}")
+    why = "how far theory may be off elsewhere is not known"
+    assert note.endswith(f" only up to layer 2, {ends}: {why}")
 
 
 def test_gradients_through_batch_norm_of_few_samples_are_said_not_to_settle():

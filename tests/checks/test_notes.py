@@ -112,7 +112,12 @@ def test_gradients_that_theory_knows_from_a_layer_on_are_compared_from_there():
     run = SimpleNamespace(simulation=SimpleNamespace(trials=4), statistics=statistics)
     words = unjudged(SimpleNamespace(run=run, compares=True), ["SN501"])
     expected = "SN501 compares cosine with theory only up to layer 2"
-    assert words == f"{expected}, the gradient only from layer 3 on"
+    why = "how far theory may be off elsewhere is not known"
+    assert words == f"{expected}, the gradient only from layer 3 on: {why}"
+    run.statistics = {"cosine": statistic(np.full(6, np.nan))}
+    words = unjudged(SimpleNamespace(run=run, compares=True), ["SN501"])
+    why = "how far theory may be off is not known"
+    assert words == f"SN501 compares cosine with theory in no layer: {why}"
 
 
 def test_inputs_that_are_alike_have_no_difference_to_lose():
