@@ -59,6 +59,41 @@ class Sweep(Record):
         return found
 
     @property
+    def options(self) -> list[str]:
+        """The names of the columns that say what was run: of a network or a module, and of all
+        options and parameters."""
+        names = [*self.columns]
+        return [name for name in names[1 : names.index("layer")] if name != "layers"]
+
+    @property
+    def simulated(self) -> npt.NDArray[np.bool_]:
+        """Which rows are of cells of which any statistic was measured anywhere, (rows,): of theory
+        alone none was."""
+        measured = np.zeros(len(self), bool)
+        for name, values in self.columns.items():
+            if name.endswith("_estimate") and values.dtype != object:
+                measured |= np.isfinite(values)
+        return self._of_cells({*self.columns["cell"][measured].tolist()})
+
+    @property
+    def repeated(self) -> npt.NDArray[np.bool_]:
+        """Which rows are of cells that have all options of another cell, (rows,): other code,
+        another network file or other data made one of the two, so no mean may have both.
+
+        Theory alone repeats no simulation, and what failed repeats nothing.
+        """
+        chosen = self.last & ~self.failed
+        rows = ([as_text(value) for value in self[name][chosen].tolist()] for name in self.options)
+        known = self.simulated[chosen].tolist()
+        alike: dict[Any, set[str]] = {}
+        for cell, *own in zip(self["cell"][chosen].tolist(), known, *rows, strict=True):
+            alike.setdefault(tuple(own), set()).add(cell)
+        return self._of_cells({cell for own in alike.values() if len(own) > 1 for cell in own})
+
+    def _of_cells(self, keys: set[str]) -> npt.NDArray[np.bool_]:
+        return np.array([cell in keys for cell in self.columns["cell"].tolist()], bool)
+
+    @property
     def cells(self) -> Sweep:
         """The last row of every cell: its options, its verdict, and its last layer. The gradient is
         that of its first row: relative to the last layer, that of the input says how it grows."""
@@ -79,7 +114,9 @@ class Sweep(Record):
         cells, failed = int(self.last.sum()), int((self.failed & self.last).sum())
         over = ", ".join(self.over) or "nothing"
         bad = f", {failed} failed" if failed else ""
-        return f"<Sweep over {over}: {cells:,} cells{bad}, {len(self):,} rows>"
+        repeated = int((self.repeated & self.last).sum())
+        alike = f", {repeated} with the options of others" if repeated else ""
+        return f"<Sweep over {over}: {cells:,} cells{bad}{alike}, {len(self):,} rows>"
 
 
 def sweep_of(names: tuple[str, ...], rows: list[Any], over: tuple[str, ...]) -> Sweep:

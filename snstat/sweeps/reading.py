@@ -37,9 +37,7 @@ def load_sweep(
         found = _read_csv(path, over, statistics)
     if over:
         return found
-    first = [*found.columns].index("layer")
-    options = [name for name in [*found.columns][1:first] if name != "layers"]
-    differ = [name for name in options if _differs(found[name])]
+    differ = [name for name in found.options if _differs(found[name])]
     return Sweep(found.columns, tuple(_free(found, differ)))
 
 

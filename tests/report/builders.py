@@ -298,15 +298,20 @@ def make_spectrum(layers: int = 2, depth: int = 9) -> Spectrum:
     return Spectrum(run.subject, run.simulation, 0.001, found)
 
 
+ENDS = ("_estimate", "_stderr", "_theory", "_expected")
+
+
 def make_sweep(**columns: Any) -> Sweep:
     """Return the table of cells of one row with these columns, which are all stable by default."""
     number = len(next(iter(columns.values())))
+    after = tuple(name for name in columns if name.endswith(ENDS) or name in ("verdict", "error"))
     found = {
         "cell": [str(row) for row in range(number)],
+        **{name: values for name, values in columns.items() if name not in after},
         "layer": [3.0] * number,
         "verdict": ["stable"] * number,
         "error": [""] * number,
-        **columns,
+        **{name: columns[name] for name in after},
     }
     arrays = {
         name: np.array(values, object if isinstance(values[0], str) else float)

@@ -155,3 +155,32 @@ def test_gradients_of_last_layers_are_refused(tmp_path, capsysbinary):
     assert "in 2 of 3 cells" in one_complaint(err)
     assert not picture.exists()
     assert call(capsysbinary, "plot", str(target), "-o", str(picture))[0] == 0
+
+
+def test_cells_of_another_network_file_are_not_averaged(tmp_path, capsysbinary):
+    """The file is edited between two sweeps: nothing in the table but its keys says so."""
+    network, target = tmp_path / "net.toml", str(tmp_path / "out.csv")
+    words = ("sweep", str(network), "-t", "2", "-b", "4", "-o", target, "--seeds", "2", "--over")
+    form = """
+        input = {{ channels = 4 }}
+        parameters = {{ width = 8 }}
+        layers = [{{ kind = "dense", width = "=width", weight_gain = {gain} }}]
+    """
+    draw = ("plot", target, "--x", "width", "-o", str(tmp_path / "out.svg"))
+    for gain, widths in ((1.0, "8,16"), (10.0, "16,32")):
+        network.write_text(form.format(gain=gain))
+        assert call(capsysbinary, *words, f"width={widths}")[0] == 0
+        code, _, err = call(capsysbinary, *draw)
+        if gain == 1.0:
+            assert code == 0  # seeds are averaged
+    assert code == 2
+    told = one_complaint(err)
+    assert "cells with the options of another cell is 4, but must be 0 (of 8 cells)" in told
+    assert "sweep into another -o, or remove the rows of the older ones" in told
+    # As it says: the cells of the sweep that ended last are the first.
+    lines = (tmp_path / "out.csv").read_text().splitlines(keepends=True)
+    keys = [*dict.fromkeys(line.partition(",")[0] for line in lines[1:])]
+    own = [line for line in lines if line.partition(",")[0] in ("cell", *keys[:4])]
+    (tmp_path / "out.csv").write_text("".join(own))
+    assert call(capsysbinary, *draw)[0] == 0
+    assert {float(width) for width in snstat.load_sweep(target)["width"]} == {16.0, 32.0}

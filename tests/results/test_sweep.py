@@ -10,12 +10,12 @@ import pytest
 
 from snstat.results.sweep import column_of, sweep_of
 
-NAMES = ("cell", "layer", "mean_estimate", "gradient_estimate", "error")
+NAMES = ("cell", "width", "layer", "mean_estimate", "gradient_estimate", "error")
 # Cells of three rows, of one, and of two.
 ROWS = [
-    ["a", 0, 1.0, 10.0, ""], ["a", 1, 2.0, 20.0, ""], ["a", 2, 3.0, 30.0, ""],
-    ["b", None, None, None, "no memory"],
-    ["c", 0, 4.0, 40.0, ""], ["c", 1, 5.0, 50.0, ""],
+    ["a", 8, 0, 1.0, 10.0, ""], ["a", 8, 1, 2.0, 20.0, ""], ["a", 8, 2, 3.0, 30.0, ""],
+    ["b", 16, None, None, None, "no memory"],
+    ["c", 32, 0, 4.0, 40.0, ""], ["c", 32, 1, 5.0, 50.0, ""],
 ]  # fmt: skip
 
 
@@ -34,6 +34,27 @@ def test_a_cell_has_its_last_row_but_the_gradient_of_its_first(text: bool) -> No
     ):
         np.testing.assert_array_equal(cells[name], values)
     assert repr(table) == "<Sweep over width: 3 cells, 1 failed, 6 rows>"
+
+
+# Two networks of width 8, and theory alone; two of width 16, of which one failed; two widths alone.
+SAME = {
+    "a": (8, 1, ""), "b": (8, 2, ""), "t": (8, None, ""), "c": (16, 3, ""),
+    "d": (16, None, "no memory"), "e": (32, 4, ""), "f": (64, 5, ""),
+}  # fmt: skip
+
+
+def test_cells_that_have_the_options_of_another_are_found() -> None:
+    names = ("cell", "width", "layers", "layer", "mean_estimate", "error")
+    rows = [
+        [key, width, own, layer, mean, error]
+        for own, (key, (width, mean, error)) in enumerate(SAME.items())
+        for layer in (0, 1)
+    ]
+    table = sweep_of(names, rows, ("width",))
+    assert table.options == ["width"]  # not the number of layers, which other code changes
+    assert table.repeated.tolist() == [key in "ab" for key in SAME for _ in range(2)]
+    assert table.simulated.tolist() == [key in "abcef" for key in SAME for _ in range(2)]
+    assert repr(table).endswith(": 7 cells, 1 failed, 2 with the options of others, 14 rows>")
 
 
 def test_a_table_without_rows_has_no_cells() -> None:

@@ -103,9 +103,11 @@ class Shown:
     def of(cls, sweep: Sweep, choice: Choice) -> Shown:
         """Return what a choice with nothing left open shows of a sweep.
 
-        Raises InvalidValueError for cells that have no value of an option that the picture shows,
-        for a statistic that nothing is known of, and for gradients of last layers alone.
+        Raises InvalidValueError for cells that have all options of another, whose numbers differ
+        for another reason, for cells that have no value of an option that the picture shows, for a
+        statistic that nothing is known of, and for gradients of last layers alone.
         """
+        _require_one_origin(sweep)
         table = sweep if choice.x == LAYER else sweep.cells
         there = ~table.failed
         for name in (choice.x, choice.hue, choice.col):
@@ -120,7 +122,7 @@ class Shown:
         if not np.isfinite([estimate[there], reference[there]]).any():
             bound = "known in some cell that did not fail"
             raise InvalidValueError(choice.y, "missing everywhere", bound)
-        simulated = _simulated(sweep, table)
+        simulated = sweep.simulated if table is sweep else sweep.simulated[sweep.last]
         missing = np.isnan(np.where(simulated, estimate, reference))
         # What is known of no cell was not asked for, as the gradient without --backward.
         known = [bool(np.isfinite(values[there]).any()) for values in (estimate, reference)]
@@ -186,14 +188,23 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _simulated(sweep: Sweep, table: Sweep) -> Chosen:
-    """Return which rows of `table` are of cells of which any statistic was measured anywhere."""
-    measured = np.zeros(len(sweep), bool)
-    for name in sweep.columns:
-        if name.endswith("_estimate"):
-            measured |= np.isfinite(_column(sweep, name))
-    cells = {*sweep["cell"][measured].tolist()}
-    return np.array([cell in cells for cell in table["cell"].tolist()], bool)
+def _require_one_origin(sweep: Sweep) -> None:
+    """Raise InvalidValueError for cells that only their code, file or data tell apart, of which a
+    mean would be of neither."""
+    last = sweep.last
+    repeated = int((sweep.repeated & last).sum())
+    if repeated:
+        name = "number of cells with the options of another cell"
+        cells = count(int((last & ~sweep.failed).sum()), "cell")
+        bound = (
+            f"0 (of {cells}): code, network file or data changed between sweeps, and a mean would"
+            " mix them"
+        )
+        remedy = (
+            "sweep into another -o, or remove the rows of the older ones: a sweep that has ended"
+            " puts its own cells first"
+        )
+        raise InvalidValueError(name, repeated, bound, remedy)
 
 
 def _require_values(table: Sweep, name: str | None, there: Chosen) -> None:
