@@ -14,7 +14,17 @@ from snstat.errors import InvalidValueError
 from snstat.results import Check, Finding, FloatArray, Run
 from snstat.results.check import FEW_TRIALS
 from snstat.results.student import quantile
-from snstat.results.widths import FLAT, GROWING, LOST, NON_FINITE, SHRINKING, VANISHING, WidthSlope
+from snstat.results.widths import (
+    CHANGING,
+    FLAT,
+    GROWING,
+    LOST,
+    NON_FINITE,
+    SHRINKING,
+    UNDECIDED,
+    VANISHING,
+    WidthSlope,
+)
 
 # The chance that a check of flat networks fails; its layers share it.
 FALSE_ALARM = 0.001
@@ -34,17 +44,19 @@ def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
 
     **What it does.** With --widths-flat, the networks that differ in their width are one check. In
     every layer, a line is fitted to ln RMS (half of ln of the second moment) against ln width. The
-    slope is flat, growing or shrinking. Where the signal is 0 or not finite at some width, the
-    check fails as vanishing or non-finite.
+    slope is flat, growing or shrinking, or undecided where chance may explain either. Where the
+    signal is 0 or not finite at some width, the check fails as vanishing or non-finite.
 
     **Why it matters.** Where the signal grows or shrinks with the width, so do logits and updates:
     a learning rate that was tuned on a small network is wrong for a large one. This is the
     coordinate check of μP at initialisation.
 
     **What is compared.** The slope of every layer with --widths-slope-max either way, beyond what
-    its standard error explains: a check of flat networks fails once in a thousand times. The error
-    is that of trials, and larger where the points are not on a line. Width is counted in units of
-    the layers that differ.
+    its standard error explains: a check of flat networks fails once in a thousand times. A slope is
+    flat if all that its error allows is within the bound, and the check is flat if all layers are;
+    it passes as undecided if some are undecided, and none grows or shrinks. The error is that of
+    trials, and larger where the points are not on a line. Width is counted in units of the layers
+    that differ.
 
     **Example.**
 
@@ -81,7 +93,7 @@ def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
     check of github.com/microsoft/mup.
     """
     lost = (slope for slope in slopes if slope.trend in LOST)
-    changing = (slope for slope in slopes if slope.trend not in (FLAT, None))
+    changing = (slope for slope in slopes if slope.trend in CHANGING)
     return next(lost, None) or next(changing, None)
 
 
@@ -97,7 +109,9 @@ def judge_widths(runs: Sequence[Run], bounds: Bounds, name: str) -> tuple[Check,
     slopes = width_slopes(runs, widths, bounds.widths_slope_max)
     broken = depends_on_width(slopes)
     findings = () if broken is None else (_finding(broken, slopes, runs, bounds),)
-    verdict = FLAT if broken is None else str(broken.trend)
+    undecided = any(slope.trend == UNDECIDED for slope in slopes)
+    passed = UNDECIDED if undecided else FLAT
+    verdict = passed if broken is None else str(broken.trend)
     notes = tuple(_untold(slopes, runs, bounds.widths_slope_max))
     return Check(name, verdict, findings, runs[0].subject, runs[0].simulation, notes), slopes
 
@@ -111,7 +125,7 @@ def _finding(
         text = f"the signal is {broken.trend_words} at width {_lost_at(runs, broken.layer)}"
         remedy = "check that width alone: leave --widths-flat out"
     else:
-        bad = sum(slope.trend not in (FLAT, None) for slope in slopes)
+        bad = sum(slope.trend in (*CHANGING, *LOST) for slope in slopes)
         others = f", as {bad - 1} other layer{'s do' if bad > 2 else ' does'}" if bad > 1 else ""
         grows = "grows" if broken.trend == GROWING else "shrinks"
         text = f"RMS {grows} as width^{value:.3g}±{broken.stderr:.1g}{others}"
@@ -155,16 +169,9 @@ def _untold(slopes: Sequence[WidthSlope], runs: Sequence[Run], bound: float) -> 
     """Yield what the verdict does not tell: which widths are compared, and how many layers may have
     a slope beyond the `bound`, for all that trials tell."""
     yield f"widths compared: {', '.join(f'{own:,}' for own in _units(runs))}"
-    allowed = _allowed(runs)
-    wide = [
-        slope.slope is not None
-        and slope.stderr is not None
-        and slope.trend == FLAT
-        and abs(slope.slope) + allowed * slope.stderr > bound
-        for slope in slopes
-    ]
-    if any(wide):
-        words = f"slopes of {sum(wide)} of {len(wide)} layers may be beyond {bound:g} either way"
+    undecided = sum(slope.trend == UNDECIDED for slope in slopes)
+    if undecided:
+        words = f"slopes of {undecided} of {len(slopes)} layers may be beyond {bound:g} either way"
         yield f"{runs[0].simulation.trials} {FEW_TRIALS}: {words}; use more --trials or widths"
 
 
@@ -221,8 +228,8 @@ def _units(runs: Sequence[Run]) -> tuple[int, ...]:
 
 
 def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[WidthSlope]:
-    """Return the slope of ln RMS against ln width of every layer, and whether it is within the
-    `bound` but for chance."""
+    """Return the slope of ln RMS against ln width of every layer, and whether that is within the
+    `bound` or beyond it, whatever chance did."""
     moments = [run.statistics["second_moment"] for run in runs]
     second = np.array([moment.estimate for moment in moments])
     errors = np.array([moment.stderr for moment in moments])
@@ -239,9 +246,11 @@ def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[
             found.append(WidthSlope(layer, name, None, None, trend))
             continue
         slope, stderr = fitted(np.log(widths), y[:, layer], error[:, layer])
-        trend = FLAT
+        trend = UNDECIDED
         if abs(slope) - allowed * stderr > bound:
             trend = GROWING if slope > 0 else SHRINKING
+        elif abs(slope) + allowed * stderr <= bound:
+            trend = FLAT
         found.append(WidthSlope(layer, name, slope, stderr, trend))
     return found
 

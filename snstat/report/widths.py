@@ -12,7 +12,7 @@ from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_columns, shown
 from snstat.report.numbers import Notation, quantity
 from snstat.report.text import markdown_table
-from snstat.results.widths import FLAT
+from snstat.results.widths import CHANGING, LOST
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +41,7 @@ def columns_of(slopes: Sequence[WidthSlope], notation: Notation) -> list[Column]
         columns.append(Column("name", names, "name", words=True))
     cells = tuple(_slope(slope, notation) for slope in slopes)
     trends = tuple(slope.trend_words for slope in slopes)
-    bad = frozenset(row for row, slope in enumerate(slopes) if slope.trend not in (FLAT, None))
+    bad = frozenset(row for row, slope in enumerate(slopes) if slope.trend in (*CHANGING, *LOST))
     columns.append(Column(HEADER, cells, "slope", part="e"))
     return [*columns, Column("trend", trends, "trend", words=True, suspicious=bad)]
 

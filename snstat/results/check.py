@@ -21,8 +21,8 @@ OF_BATCH_NORM = "batch norm of"
 FEW_TRIALS = "trials detect only large differences"
 CHECK_SCHEMA = "snstat.check/1"
 
-# The verdicts that report no problem; the last is of several widths.
-SOUND = ("stable", "self-normalizing", "sound", "flat")
+# The verdicts that report no problem; the last two are of several widths.
+SOUND = ("stable", "self-normalizing", "sound", "undecided", "flat")
 # The verdicts, most severe first.
 VERDICTS = (
     "non-finite",
