@@ -75,6 +75,23 @@ def require_room() -> None:
             )
 
 
+# Most decimals of two numbers of bytes that differ.
+_DECIMALS = 9
+
+
+def in_gib(needed: float, free: float) -> tuple[str, str]:
+    """Return two numbers of bytes in GiB: with three digits of the larger, or as many as tell the
+    two apart, and the smaller from 0."""
+    sizes = [value / 2**30 for value in (needed, free)]
+    larger, words = max(sizes), ["", ""]
+    first = 2 - math.floor(math.log10(larger)) if 0 < larger < math.inf else 0
+    for decimals in range(min(max(first, 0), _DECIMALS), _DECIMALS + 1):
+        words = [f"{size:,.{decimals}f}" for size in sizes]
+        if words[0] != words[1] and (float(f"{min(sizes):.{decimals}f}") or not min(sizes)):
+            break
+    return f"{words[0]} GiB", f"{words[1]} GiB"
+
+
 # What is refused where memory does not suffice.
 MEMORY = "memory needed"
 
@@ -83,9 +100,6 @@ def require_memory(needed: float, remedy: str) -> None:
     """Raise InvalidValueError if `needed` bytes are more than this machine has."""
     available = physical_memory()
     if needed > available:
-        raise InvalidValueError(
-            MEMORY,
-            f"{needed / 2**30:,.0f} GiB",
-            f"at most {available / 2**30:,.0f} GiB, the memory of this machine",
-            remedy,
-        )
+        asked, most = in_gib(needed, available)
+        bound = f"at most {most}, the memory of this machine"
+        raise InvalidValueError(MEMORY, asked, bound, remedy)

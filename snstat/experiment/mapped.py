@@ -12,7 +12,7 @@ from snstat.errors import SnstatError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.network_theory import at_width, predicted_statistics
 from snstat.experiment.theory_room import theory_bytes, theory_takes
-from snstat.limits import free_memory
+from snstat.limits import free_memory, in_gib
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import GRADIENT, NO_THEORY, OF_POSITIONS, BoolArray, FloatArray, ModuleSummary
@@ -118,5 +118,6 @@ def _require_room(network: Network) -> None:
     """Raise SnstatError where pairs of positions take so much that the trace may not get it."""
     needed, free = theory_bytes(network), free_memory()
     if needed > MOST_MEMORY * free:
-        words = f"{needed / 2**30:.1f} GiB of {free / 2**30:.1f} GiB that are free"
+        asked, most = in_gib(needed, MOST_MEMORY * free)
+        words = f"{asked}, more than {most}, a half of what is free"
         raise SnstatError(f"theory of pairs of positions takes {words}; try smaller inputs")

@@ -19,7 +19,7 @@ from snstat.errors import InputFileError, InvalidValueError, quoted
 from snstat.files.form import FormError, list_of
 from snstat.files.run_form import parse_run
 from snstat.files.subject_form import subject_form
-from snstat.limits import physical_memory
+from snstat.limits import in_gib, physical_memory
 from snstat.results import (
     EARLIER_SCHEMAS,
     PROPAGATION_SCHEMA,
@@ -214,10 +214,8 @@ def _require_memory(name: str, data: bytes) -> None:
     needed = 250 * data.count(b"{") + 90 * data.count(b"[") + 60 * data.count(b",") + 2 * len(data)
     available = physical_memory()
     if needed > available:
-        reason = (
-            f"may need {needed / 2**30:,.0f} GiB of memory"
-            f" (this machine has {available / 2**30:,.0f} GiB)"
-        )
+        asked, most = in_gib(needed, available)
+        reason = f"may need {asked} of memory (this machine has {most})"
         raise InputFileError(name, reason, "save fewer layers")
 
 

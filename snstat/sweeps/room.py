@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from snstat.errors import InvalidValueError
-from snstat.limits import free_memory
+from snstat.limits import MEMORY, free_memory, in_gib
 
 # The share of the free memory that cells may take; estimates are good to about this.
 SHARE = 0.9
@@ -37,11 +37,8 @@ class Room:
         Raises InvalidValueError for more than there will ever be.
         """
         if needed > self.free:
-            raise InvalidValueError(
-                "memory needed",
-                f"{needed / 2**30:,.3g} GiB",
-                f"at most {self.free / 2**30:,.3g} GiB, what is free",
-            )
+            asked, most = in_gib(needed, self.free)
+            raise InvalidValueError(MEMORY, asked, f"at most {most}, what is free")
         with self._changed:
             self._changed.wait_for(lambda: self._taken + needed <= self.free)
             self._taken += needed

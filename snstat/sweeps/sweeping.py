@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -38,13 +39,15 @@ Engine = Callable[[Iterator[Cell]], Iterator[Outcome | None]]
 
 @dataclass
 class Progress:
-    """How far a sweep is: numbers of cells, those of before, and seconds since it began."""
+    """How far a sweep is: numbers of cells, those of before, when it began, and when a cell last
+    ended."""
 
     cells: int
     before: int = 0
     done: int = 0
     failed: int = 0
     began: float = field(default_factory=time.monotonic)
+    ended: float = math.nan
 
     @property
     def left(self) -> int:
@@ -53,10 +56,13 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that the others will take, None before the first has ended."""
-        if not self.done:
+        """The time that the others will take, None where those that have ended do not tell: before
+        the first, and where nothing has ended for longer than all of them took, as while kernels
+        compile."""
+        now = time.monotonic()
+        if not self.done or now - self.ended > self.ended - self.began:
             return None
-        return (time.monotonic() - self.began) / self.done * self.left
+        return (now - self.began) / self.done * self.left
 
 
 @dataclass
@@ -202,6 +208,7 @@ class Sweeping:
                 if outcome is not None:
                     pending.append(outcome)
                     progress.done += 1
+                    progress.ended = time.monotonic()
                     if outcome.error:
                         progress.failed += 1
                         if len(failed) < MOST_NAMED:

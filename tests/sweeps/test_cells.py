@@ -19,6 +19,7 @@ from snstat.sweeps.cell import Cell
 from snstat.sweeps.room import Room
 from snstat.sweeps.running import PARTS, Running, columns_of, run_cell
 from snstat.sweeps.subject import SweepSubject
+from snstat.sweeps.sweeping import Progress
 from snstat.sweeps.theories import Shared
 from snstat.theory.known import Known
 from tests.sweeps.grids import AXES, SMALL
@@ -247,8 +248,26 @@ def test_cells_wait_for_memory():
         assert not goes_on.wait(0.1)
     assert goes_on.wait(10.0)
     waiting.join(10.0)
-    with pytest.raises(ValueError, match="what is free"), room.take(11.0):
+    room.free = 24.0 * 2**30
+    words = r"'24.04 GiB', but must be at most 24.00 GiB, what is free"
+    with pytest.raises(ValueError, match=words), room.take(24.04 * 2**30):
         pass
+
+
+def test_the_time_left_rests_on_cells_that_end(monkeypatch):
+    """2 of 10 end in 4 s: 16 s are left; after 4 s more without a cell, nobody knows."""
+    monkeypatch.setattr("snstat.sweeps.sweeping.time.monotonic", lambda: now)
+    now = 100.0
+    progress = Progress(13, 3, began=now)
+    assert (progress.left, progress.seconds_left) == (10, None)
+    progress.done, progress.ended, now = 2, 104.0, 104.0
+    assert (progress.left, progress.seconds_left) == (8, 16.0)
+    now = 107.0
+    assert progress.seconds_left == 28.0
+    now = 108.5
+    assert progress.seconds_left is None
+    progress.done, progress.ended = 3, 108.5
+    assert progress.seconds_left == pytest.approx(8.5 / 3 * 7)
 
 
 def test_a_cell_holds_the_memory_that_its_plan_needs(monkeypatch):
