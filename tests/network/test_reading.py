@@ -373,7 +373,7 @@ def test_errors_at_the_root(root, words):
 def test_what_is_missing():
     with pytest.raises(NetworkFormError, match="input: no channels"):
         Network.read({"layers": [DENSE]})
-    with pytest.raises(NetworkFormError, match="^no layers, which every network has"):
+    with pytest.raises(NetworkFormError, match=r"^no layers, which every network has"):
         Network.read({"input": {"channels": 3}})
     with pytest.raises(NetworkFormError, match="is no table"):
         Network.read([])
