@@ -49,8 +49,8 @@ OPTIONAL = {
     ],
     "frameworks": [
         SOURCES / "onnx",
-        SOURCES / "keras.py",
-        SOURCES / "nnx.py",
+        SOURCES / "keras",
+        SOURCES / "nnx",
         SOURCES / "torch" / "hubs.py",
     ],
 }

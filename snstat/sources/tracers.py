@@ -82,7 +82,7 @@ def _trace(
             model = _keras()
             framework = model(target, settings, mode=mode, dropout=dropout, backward=backward)
         else:
-            from snstat.sources.nnx import NnxModel
+            from snstat.sources.nnx.model import NnxModel
 
             stack.enter_context(working_directory())
             framework = NnxModel(target, settings, mode=mode, dropout=dropout)
@@ -92,7 +92,7 @@ def _trace(
 def _keras() -> Any:
     """Return what traces Keras, which itself needs the framework that it runs on."""
     try:
-        from snstat.sources.keras import KerasModel
+        from snstat.sources.keras.model import KerasModel
     except ModuleNotFoundError as error:
         raise SnstatError(
             f"Keras runs on {error.name}, which is not installed; set KERAS_BACKEND to torch, jax"

@@ -18,7 +18,7 @@ from keras import layers
 
 import snstat
 from snstat.errors import SnstatError, UserCodeError
-from snstat.sources.keras import _activation
+from snstat.sources.keras.layers import activation_of
 
 pytestmark = pytest.mark.frameworks
 
@@ -144,7 +144,7 @@ def test_a_layer_within_two_models_has_one_path(monkeypatch):
     ],
 )
 def test_the_activation_that_ends_a_layer(layer, name):
-    assert _activation(layer) == name
+    assert activation_of(layer) == name
 
 
 def test_layers_of_one_name_and_inputs_of_its_own(monkeypatch):

@@ -16,7 +16,7 @@ from flax import nnx
 import snstat
 from snstat.errors import SnstatError, UserCodeError
 from snstat.sources.calls.seeds import MODEL, READ_OUT, seed_of
-from snstat.sources.nnx import LARGEST_SEED
+from snstat.sources.nnx.model import LARGEST_SEED
 
 pytestmark = pytest.mark.frameworks
 

@@ -1,0 +1,1 @@
+"""Traces a module of Flax NNX: every call of a module within it is a row."""
