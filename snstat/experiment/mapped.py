@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.errors import SnstatError
-from snstat.experiment.inputs import DrawnInputs
+from snstat.experiment.inputs import DrawnInputs, DrawnTokens
 from snstat.experiment.network_theory import at_width, predicted_statistics
 from snstat.experiment.theory_room import theory_bytes, theory_takes
 from snstat.limits import free_memory, in_gib
@@ -79,7 +79,7 @@ def theory_of(
         return NOTHING
     if not mapped.entries:
         return OfRows({}, {}, {}, mapped.ends)
-    inputs = DrawnInputs(mapped.inputs, mapped.shape.units, batch, 0.0, 1.0)
+    inputs = _inputs(mapped, batch)
     moments = inputs.moments()
     try:
         network = network_of(mapped)
@@ -112,6 +112,13 @@ def theory_of(
         (*mapped.ends, *mapped.left(walked.ends, why_no_pairs(network))),
         mapped.drawn,
     )
+
+
+def _inputs(mapped: Mapped, batch: int) -> DrawnInputs | DrawnTokens:
+    shape = mapped.shape
+    if shape.tokens:
+        return DrawnTokens(shape.positions, batch, shape.tokens)
+    return DrawnInputs(mapped.inputs, shape.units, batch, 0.0, 1.0)
 
 
 def _require_room(network: Network) -> None:

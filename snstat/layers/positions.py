@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.between import outer_between, with_own
 from snstat.layers.draw import Draw, Pass, Values
@@ -19,7 +20,8 @@ from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step
 from snstat.layers.squares import alone, outer
 from snstat.layers.window_options import time_of
-from snstat.values.kinds import Name
+from snstat.limits import MAX_SCALE
+from snstat.values.kinds import Name, Real
 from snstat.values.option import option
 
 IntArray = npt.NDArray[np.intp]
@@ -35,8 +37,9 @@ class Positions(Layer):
     sinusoidal: of n channels, channel 2j is sin(tω_j) and channel 2j + 1 is cos(tω_j), with ω_j =
     10000^(−2j/n) and t from 0. The last of an odd number of channels is a sine. E[e_s e_t] over the
     channels is (1/n) Σ_j cos((s − t)ω_j), exactly ½ at equal times if n is even, and the mean over
-    the channels is not 0. normal: independent N(0, 1), drawn once a trial, as nn.Embedding starts
-    for positions that are learned; e_s and e_t are then uncorrelated.
+    the channels is not 0. normal: independent N(0, std²), drawn once a trial, as positions that
+    are learned start, with std 1 in nn.Embedding and 0.02 in GPT-2; e_s and e_t are then
+    uncorrelated.
     E[e_s e_t] is added to E[x_s x'_t] of one sample and of two, and with sinusoids E[x_s] E[e_t] +
     E[e_s] E[x'_t] too. Normal encodings leave Gaussian x Gaussian. Units with sinusoids differ by
     their place: what needs only second moments goes on, and an activation is not known. Nor is a
@@ -49,9 +52,21 @@ class Positions(Layer):
 
     encoding: str = option(
         Name(ENCODINGS),
-        "sinusoidal: sines and cosines. normal: independent N(0, 1), drawn once a trial.",
+        "sinusoidal: sines and cosines. normal: independent N(0, std²), drawn once a trial.",
         default=SINUSOIDAL,
     )
+    std: float = option(
+        Real(0.0, MAX_SCALE),
+        "Standard deviation of every number of a normal encoding.",
+        default=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        super().__post_init__()
+        if self.encoding == SINUSOIDAL and self.std != 1.0:
+            bound = "left out beside sinusoids, which have their own size"
+            raise InvalidValueError("std", self.std, bound, "put encoding = normal, or a scale")
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError unless the grid has one axis."""
@@ -66,7 +81,9 @@ class Positions(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | NoTheory:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
-        after = _with_normal(signal) if self.encoding == NORMAL else _with_sinusoids(signal)
+        after = (
+            _with_normal(signal, self.std) if self.encoding == NORMAL else _with_sinusoids(signal)
+        )
         if isinstance(after, NoTheory):
             return after
         return Step((signal,), after, lambda slope: (slope,))
@@ -86,7 +103,7 @@ class Positions(Layer):
         values = one(inputs)
         channels, times = len(values), values.shape[2]
         if self.encoding == NORMAL:
-            added = draw.vectors(np.arange(times), channels, 1.0).T
+            added = draw.vectors(np.arange(times), channels, self.std).T
         else:
             own = draw.channels(channels)
             added = sinusoids(own, times)[places(own, channels)].astype(values.dtype)
@@ -113,8 +130,10 @@ def places(own: int, channels: int) -> IntArray:
     return found
 
 
-def _with_normal(signal: Signal) -> Signal:
-    own = alone(np.ones_like(signal.mean), signal.same)
+def _with_normal(signal: Signal, std: float) -> Signal:
+    if not std:
+        return signal
+    own = alone(np.full_like(signal.mean, std**2), signal.same)
     return Signal(
         signal.shape,
         signal.mean,

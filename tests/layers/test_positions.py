@@ -105,9 +105,10 @@ def test_theory_is_what_plain_simulations_show(layers):
     assert np.all(np.abs(off) <= z * noise + 1e-12), off / noise
 
 
-def test_normal_encodings_are_one_draw_a_trial_for_all_samples():
+@pytest.mark.parametrize("std", [1.0, 0.02])
+def test_normal_encodings_are_one_draw_a_trial_for_all_samples(std):
     """A part of the numbers: 4096 of them have mean and mean square within 5 standard errors."""
-    network = Network(Shape(64, (64,)), Block((Entry(Scale(0.0)), Entry(Positions("normal")))))
+    network = Network(Shape(64, (64,)), Block((Entry(Scale(0.0)), Entry(Positions("normal", std)))))
     sampler = General(
         network, DrawnInputs("normal", 4096, 3, 0.0, 1.0), 2, 0, "float32", train=True
     )
@@ -118,18 +119,19 @@ def test_normal_encodings_are_one_draw_a_trial_for_all_samples():
         walk.step()
         found.append(walk.values[2])
         assert np.array_equal(found[-1], found[-1][:, :1].repeat(3, 1))
-    e = np.array(found)[:, :, 0].astype(np.float64)
+    e = np.array(found)[:, :, 0].astype(np.float64) / std
     assert abs(np.corrcoef(*e.reshape(2, -1))[0, 1]) < 5.0 / 64.0
     assert abs(e[0].mean()) < 5.0 / 64.0
     assert abs((e[0] ** 2).mean() - 1.0) < 5.0 * math.sqrt(2.0) / 64.0
 
 
-def test_normal_encodings_keep_gaussian_units_gaussian():
+@pytest.mark.parametrize("std", [1.0, 0.5])
+def test_normal_encodings_keep_gaussian_units_gaussian(std):
     same, cross = PLACES
     given = Signal(Shape(4, (2,)), np.zeros(2), same, same - cross, GAUSSIAN)
-    found = Positions("normal").moments([given], 3).signal
+    found = Positions("normal", std).moments([given], 3).signal
     assert found.law == GAUSSIAN
-    assert np.array_equal(found.same, same + np.eye(2))
+    assert np.array_equal(found.same, same + std**2 * np.eye(2))
     assert np.array_equal(found.gap, given.gap)
     assert len(found.fresh) == len(given.fresh) + 1
     other = Signal(Shape(4, (2,)), np.zeros(2), same, same - cross, OTHER)
@@ -180,3 +182,14 @@ def test_channels_that_stand_for_others_keep_sines_and_cosines_together(own, cha
         frequency = math.floor(pair / (channels / 2) * (own // 2) + 1e-9)
         expected += [2 * frequency, 2 * frequency + 1]
     assert places(own, channels).tolist() == expected
+
+
+def test_encodings_of_no_size_change_nothing():
+    same, cross = PLACES
+    given = Signal(Shape(4, (2,)), np.zeros(2), same, same - cross, ZERO)
+    assert Positions("normal", 0.0).moments([given], 3).signal is given
+
+
+def test_sinusoids_have_no_size_of_their_own():
+    with pytest.raises(InvalidValueError, match=r"std is 0\.5, but must be left out"):
+        Positions(std=0.5)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,10 +23,13 @@ from snstat.results.module import Left
 from snstat.sources.mapped import Place
 from snstat.sources.torch.called import function_path
 from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.encodings import encodings_of
 from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
 from snstat.sources.torch.layout import Layouts, NotMappedError
 from snstat.sources.torch.operation import CHANGED, Context, Made, Operation, Value
 from snstat.sources.torch.operations import DROP, FIRST, KEEP, LAST, made
+from snstat.sources.torch.operations_of_tokens import CALCULATED
+from snstat.sources.torch.users import live_of, readers_of, returned_by
 
 if TYPE_CHECKING:
     import torch
@@ -62,10 +64,13 @@ class Found(NamedTuple):
     missing: str
 
 
-def as_layers(graph: Graph, first: str, draws: Draws, *, train: bool, epsilon: float) -> Found:
-    """Return the layers that a graph is whose input is the value `first`; other inputs have no
-    theory. `train` is its mode, and `epsilon` that of its numbers."""
-    mapper = _Mapper(graph, first, draws, train=train, epsilon=epsilon)
+def as_layers(
+    graph: Graph, first: str, draws: Draws, *, tokens: int, train: bool, epsilon: float
+) -> Found:
+    """Return the layers that a graph is whose input is the value `first`, numbers of `tokens` if
+    that is not 0; other inputs have no theory. `train` is its mode, and `epsilon` that of its
+    numbers. Raises SnstatError for tokens on more axes than grids have."""
+    mapper = _Mapper(graph, first, draws, tokens=tokens, train=train, epsilon=epsilon)
     for node in graph.nodes:
         mapper.take(node)
     return mapper.found()
@@ -75,7 +80,7 @@ class _Mapper:
     """Goes through the nodes of a graph."""
 
     def __init__(
-        self, graph: Graph, first: str, draws: Draws, *, train: bool, epsilon: float
+        self, graph: Graph, first: str, draws: Draws, *, tokens: int, train: bool, epsilon: float
     ) -> None:
         self._graph, self._first = graph, first
         self._values = {name: Value() for name in graph.inputs}
@@ -84,10 +89,18 @@ class _Mapper:
         self._values |= self._constants
         self._values[first] = Value(entry=0)
         order = (node.op for node in graph.nodes if node.op in FIRST or node.op in LAST)
-        self._layouts = Layouts(first, graph.shapes, last=next(order, "") in LAST)
-        layouts = self._layouts
+        last = next(order, "") in LAST
+        self._layouts = Layouts(first, graph.shapes, last=last, tokens=tokens)
+        encodings = encodings_of(graph)
         self._context = Context(
-            self._values, graph.shapes, graph.values, layouts, draws, train, epsilon
+            self._values,
+            graph.shapes,
+            graph.values,
+            encodings,
+            self._layouts,
+            draws,
+            train,
+            epsilon,
         )
         self._entries: list[Entry] = []
         self._places: list[Place] = []
@@ -99,10 +112,8 @@ class _Mapper:
         # Values that are those of another node, which others use too.
         self._shared: set[str] = set()
         self._ends: list[Left] = []
-        self._live = _live(graph)
-        live = (node for node in graph.nodes if node.name in self._live)
-        self._readers = Counter(ref.name for node in live for ref in {*node.sources})
-        self._readers.update(ref.name for ref in graph.outputs)
+        self._live = live_of(graph)
+        self._readers = readers_of(graph, self._live)
 
     def take(self, node: Node) -> None:
         """Take up the next node."""
@@ -234,8 +245,11 @@ class _Mapper:
         return len(self._entries)
 
     def _shape(self, layer: Layer, inputs: tuple[int, ...]) -> Shape:
+        shapes = [self._layouts.shapes[number] for number in inputs]
+        if not layer.takes_tokens and any(shape.tokens for shape in shapes):
+            raise NotMappedError(CALCULATED)
         try:
-            return layer.shape([self._layouts.shapes[number] for number in inputs])
+            return layer.shape(shapes)
         except SnstatError as error:
             raise NotMappedError(str(error)) from None
 
@@ -288,21 +302,10 @@ class _Mapper:
     def _calls(self) -> dict[tuple[str, int], Seen]:
         """Return the entries whose values calls return: of each call, the one value that others
         use, if nothing in the call writes to it after it was made."""
-        users: dict[str, list[frozenset[Scope]]] = {}
-        for node in self._graph.nodes:
-            for ref in node.sources:
-                users.setdefault(ref.name, []).append(frozenset(node.scopes))
-        for ref in self._graph.outputs:
-            users.setdefault(ref.name, []).append(frozenset())
-        outputs: dict[Scope, list[Node]] = {}
         places = {name: place for place, name in enumerate(self._made)}
-        for node in self._graph.nodes:
-            for scope in node.scopes:
-                if any(scope not in user for user in users.get(node.name, ())):
-                    outputs.setdefault(scope, []).append(node)
         return {
             (scope.path, scope.call): self._seen(nodes[0].name, nodes[0].shape)
-            for scope, nodes in outputs.items()
+            for scope, nodes in returned_by(self._graph).items()
             if len(nodes) == 1 and not self._is_rewritten(nodes[0].name, places, scope)
         }
 
@@ -329,17 +332,6 @@ def _alone(tensor: torch.Tensor) -> float | None:
     values = tensor.reshape(-1)
     alone = values.numel() > 0 and bool((values == values[0]).all())
     return float(values[0]) if alone else None
-
-
-def _live(graph: Graph) -> set[str]:
-    """Return the names of nodes that an output depends on, or that write to what it may depend on.
-    Others, such as means of attention's weights that nobody asked for, end no theory."""
-    found = {ref.name for ref in graph.outputs}
-    for node in reversed(graph.nodes):
-        if node.name in found or node.op.endswith(IN_PLACE):
-            found.add(node.name)
-            found |= {ref.name for ref in node.sources}
-    return found
 
 
 def _no_theory(node: Node, scope: Scope) -> str:

@@ -8,21 +8,23 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from snstat.errors import SnstatError
 from snstat.layers.shape import Shape
 from snstat.results.module import Left
 from snstat.results.network import INPUT
-from snstat.sources.calls.inputs import Inputs, Spec
+from snstat.sources.calls.inputs import Inputs, Source, Spec
 from snstat.sources.calls.row import Row
 from snstat.sources.mapped import Mapped
 from snstat.sources.torch.as_network import Seen, as_layers
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
+from snstat.sources.torch.modules import place_of
 from snstat.sources.torch.roles import roles_of
 from snstat.values.tracing import MODES
 
 TRAIN = MODES[0]
-# Laws of inputs that theory knows.
-DRAWN = ("normal", "uniform")
+# Laws of inputs that theory knows: of numbers, and of the numbers of tokens.
+DRAWN, TOKENS = ("normal", "uniform"), "tokens"
 
 
 class Beside:
@@ -33,7 +35,7 @@ class Beside:
         self._train, self._drawn, self._gradients = mode == TRAIN, drawn, gradients
         self._graph: Graph | None = None
         self._draws = Draws({})
-        self._first, self._law = "", ""
+        self._first, self._law, self._tokens = "", "", 0
         self._epsilon = 0.0
         # Why there is no theory at all: where it ends, or a note.
         self._end: Left | None = None
@@ -48,11 +50,9 @@ class Beside:
     ) -> None:
         """Look at the module of the first trial, which is called with the `drawn` inputs."""
         positional, by_name = drawn
-        places = [n for n, source in enumerate(inputs.sources) if source.floating]
-        source = inputs.sources[places[0]] if places else None
-        if not isinstance(source, Spec) or source.kind not in DRAWN:
-            text = inputs.sources[0].text if source is None else source.text
-            self._end = Left(INPUT, f"{text} is not drawn with known moments")
+        place, source = _first(inputs)
+        if not isinstance(source, Spec) or source.kind not in (*DRAWN, TOKENS):
+            self._end = Left(INPUT, f"{source.text} is not drawn with known moments")
             return
         if source.batch_axis() != 0:
             self._end = Left(INPUT, f"the first axis of {source.text} is not that of samples")
@@ -62,10 +62,12 @@ class Beside:
         except GraphError as error:
             self._note = f"no theory: {error}"
             return
-        place = places[0] - len(positional)
-        self._law = source.kind
-        self._first = graph.inputs[places[0]] if place < 0 else [*by_name][place]
-        self._epsilon = torch.finfo((*positional, *by_name.values())[places[0]].dtype).eps
+        after = place - len(positional)
+        self._law, self._tokens = source.kind if source.floating else DRAWN[0], source.tokens
+        self._first = graph.inputs[place] if after < 0 else [*by_name][after]
+        value = (*positional, *by_name.values())[place]
+        own = value.dtype if source.floating else place_of(model, None, None)[0]
+        self._epsilon = torch.finfo(own).eps
         self._graph, self._draws = graph, Draws(roles_of(graph, self._first))
 
     def take(self, model: nn.Module, trial: int) -> None:
@@ -83,9 +85,14 @@ class Beside:
         if self._graph is None or self._note:
             notes.append(self._note)
             return None
-        found = as_layers(
-            self._graph, self._first, self._draws, train=self._train, epsilon=self._epsilon
-        )
+        try:
+            found = as_layers(
+                self._graph, self._first, self._draws,
+                tokens=self._tokens, train=self._train, epsilon=self._epsilon,
+            )  # fmt: skip
+        except SnstatError as error:
+            notes.append(f"no theory: {error}")
+            return None
         seen = Counter(row.path for row in rows)
         outputs = Counter((row.path, row.call, row.shape) for row in rows)
         entries = [(0, 0, _alike(rows[0], found.own))]
@@ -112,6 +119,22 @@ class Beside:
             drawn=self._drawn,
             gradients=self._gradients,
         )
+
+
+def _first(inputs: Inputs) -> tuple[int, Source]:
+    """Return the place of the input that theory starts from, and itself: the first floating one,
+    which is row 0, or tokens beside a floating one that is not drawn, such as a mask."""
+    places = [place for place, own in enumerate(inputs.sources) if own.floating]
+    place = next(iter(places), 0)
+    own = inputs.sources[place]
+    if not isinstance(own, Spec) or own.kind not in DRAWN:
+        tokens = (n for n, other in enumerate(inputs.sources) if _is_tokens(other))
+        place = next(tokens, place)
+    return place, inputs.sources[place]
+
+
+def _is_tokens(source: Source) -> bool:
+    return isinstance(source, Spec) and source.kind == TOKENS
 
 
 def _alike(row: Row, value: Seen) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from snstat.sources.weights.matrix import Matrix
 from snstat.sources.weights.moments import moments_of
 from snstat.sources.weights.schemes import ORTHOGONAL, Named, named
 from snstat.sources.weights.spectral import spectral_norm
+from snstat.sources.weights.tensor import TORCH
 
 # Standard errors of a mean square of one trial. There may be thousands of matrices and trials, of
 # which one in 16,000 is beyond 4; of all trials taken together, 4 are allowed as of one matrix.
@@ -51,16 +52,19 @@ class NotDrawnError(Exception):
 class Role(NamedTuple):
     """What a parameter is: the weights of a linear map in a layout, "torch" (out, in) or "jax"
     (in, out), or what PyTorch draws by the `fan_in` of others: biases beside weights, and all
-    matrices and biases of recurrent layers; or any other parameter."""
+    matrices and biases of recurrent layers; or `rows`, the vectors of tokens or of positions, along
+    the last axis; or any other parameter."""
 
     layout: str = ""
     fan_in: int = 0
+    rows: bool = False
 
 
 @dataclass
 class _Seen:
     """What was seen of a parameter: the schemes that its first values may be of, and the mean
-    square, the only value, if there is one, and some values of each trial."""
+    square, the only value, if there is one, and some values of each trial. Of rows, those that are
+    0 are `silent`, as that of padding is, and left out otherwise."""
 
     role: Role
     fans: Fans | None = None
@@ -70,6 +74,7 @@ class _Seen:
     squares: list[float] = field(default_factory=list)
     alone: list[float | None] = field(default_factory=list)
     some: list[bytes] = field(default_factory=list)
+    silent: tuple[int, ...] = ()
 
 
 class Draws:
@@ -103,11 +108,7 @@ class Draws:
         seen = self._of(name)
         if self.constant(name) == 0.0:
             return {"init": OF_LAW[NORMAL], "weight_gain": 0.0}
-        fitting = self._drawn(seen, "weights")
-        counts = self._counts()
-        best = max(fitting, key=lambda scheme: (
-            counts[scheme.name], scheme.name in INITIALISERS, -abs(_z(seen, scheme))
-        ))  # fmt: skip
+        best = self._best(seen, self._drawn(seen, "weights"))
         if best.law == ORTHOGONAL:
             return {"init": ORTHOGONAL, "weight_gain": float(f"{seen.gain:.6g}")}
         if best.name in INITIALISERS and (by_gain or INITIALISERS[best.name].bias_square_gain > 0):
@@ -118,6 +119,26 @@ class Draws:
             return {"init": OF_LAW[best.law], "weight_std": std / cut}
         fan_in = 1 if seen.fans is None else seen.fans.fan_in
         return {"init": OF_LAW[best.law], "weight_gain": math.sqrt(best.variance * fan_in)}
+
+    def vectors(self, name: str, count: int, what: str = "weights") -> float:
+        """Return the standard deviation of the first rows, so many. Raises NotDrawnError for others
+        than normal ones, and for rows of which only some are 0."""
+        seen = self._of(name)
+        if self.constant(name) == 0.0:
+            return 0.0
+        if any(row < count for row in seen.silent):
+            raise NotDrawnError(f"row {min(seen.silent)} of its {what} is 0, as that of padding is")
+        fitting = [scheme for scheme in self._drawn(seen, what) if scheme.law == NORMAL]
+        if not fitting:
+            raise NotDrawnError(f"its {what} are not normal")
+        return math.sqrt(self._best(seen, fitting).variance)
+
+    def _best(self, seen: _Seen, fitting: Sequence[Named]) -> Named:
+        """Return the scheme among those that fit which most parameters have."""
+        counts = self._counts()
+        return max(fitting, key=lambda scheme: (
+            counts[scheme.name], scheme.name in INITIALISERS, -abs(_z(seen, scheme))
+        ))  # fmt: skip
 
     def biases(self, name: str, init: str) -> float | None:
         """Return the standard deviation of the biases of a layer, None for those that the
@@ -191,6 +212,11 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
     plain = values.to("cpu", torch.float32 if values.dtype.itemsize < 4 else values.dtype)
     array = np.ascontiguousarray(plain.numpy())
     first = not seen.squares
+    if seen.role.rows:
+        array = array.reshape(-1, array.shape[-1])
+        there = array.any(axis=1)
+        array = array[there] if there.any() else array
+        seen.silent = tuple(np.flatnonzero(~there).tolist()) if len(array) < there.size else ()
     seen.size = array.size
     norm = float(torch.linalg.vector_norm(plain, dtype=torch.float64))
     seen.squares.append(norm * norm / array.size)
@@ -201,7 +227,10 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
         return
     if low == high and array.shape != (1,):  # the one bias of a layer is a draw too
         return
-    if seen.role.layout and array.ndim >= 2:
+    if seen.role.rows:
+        seen.fans = fans_of(array.shape, TORCH)
+        _recognise(seen, Matrix(array, DTYPES[array.dtype.name]))
+    elif seen.role.layout and array.ndim >= 2:
         seen.fans = fans_of(array.shape, seen.role.layout)
         _recognise(seen, Matrix(matrix_of(array, seen.role.layout), DTYPES[array.dtype.name]))
     elif seen.role.fan_in:

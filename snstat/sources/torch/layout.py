@@ -164,9 +164,13 @@ class Layouts:
     tensor of the input, of which the first is that of `samples`.
     """
 
-    def __init__(self, first: str, sizes: Mapping[str, tuple[int, ...]], *, last: bool) -> None:
+    def __init__(
+        self, first: str, sizes: Mapping[str, tuple[int, ...]], *, last: bool, tokens: int = 0
+    ) -> None:
         """Begin with the input `first`, whose channels are along its `last` axis, or its second
-        one, where nothing else is known. `sizes` are those of the tensors."""
+        one, where nothing else is known. `sizes` are those of the tensors. Numbers of `tokens`, if
+        they are such, have no channels. Raises SnstatError for these on more axes than a grid
+        has."""
         self.shapes: list[Shape] = []
         self.padded: dict[str, Padding] = {}
         self.samples = next(iter(sizes[first]), 1)
@@ -175,6 +179,8 @@ class Layouts:
         self._known: dict[str, Layout] = {}
         # Digits of the input, and what they are in its shape.
         self._settled: list[tuple[Digit, Digit]] | None = None
+        if tokens:
+            self._settle_tokens(sizes[first], tokens)
 
     def find(self, name: str) -> Layout | None:
         """Return the layout of a value, None if it is not known."""
@@ -219,6 +225,12 @@ class Layouts:
     def arrange(self, name: str, layout: Layout) -> None:
         """Let a value be another arrangement of the input."""
         self._arranged[name] = layout
+
+    def _settle_tokens(self, sizes: Sequence[int], tokens: int) -> None:
+        """Let the axes of the input beside that of samples be positions."""
+        self.shapes.append(Shape.of_tokens(tokens, tuple(sizes[1:])))
+        own = (_own(SAMPLES, self.samples), *map(_own, range(len(sizes) - 1), sizes[1:]))
+        self._settled = [(digit, digit) for merged in own for digit in merged]
 
     def _settle(self, layout: Layout, channels: int | None) -> None:
         """Let the axes of a tensor beside that of samples be channels and positions."""

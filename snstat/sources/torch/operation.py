@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.encodings import Encoding
 from snstat.sources.torch.graph import Node, Ref
 from snstat.sources.torch.layout import CHANNELS, SAMPLES, Layout, Layouts, NotMappedError, Padding
 
@@ -111,12 +112,14 @@ class Made(NamedTuple):
 @dataclass(frozen=True)
 class Context:
     """What all nodes have in common: what is known of values and parameters, the shapes of values,
-    the values of `constants`, where channels and positions are, whether the whole module is in
-    train mode, and the ε of its numbers. `used` are the parameters that layers drew so far."""
+    the values of `constants`, which of them are `encodings` of positions, where channels and
+    positions are, whether the whole module is in train mode, and the ε of its numbers. `used` are
+    the parameters that layers drew so far."""
 
     values: Mapping[str, Value]
     shapes: Mapping[str, tuple[int, ...]]
     constants: Mapping[str, torch.Tensor]
+    encodings: Mapping[str, Encoding]
     layouts: Layouts
     draws: Draws
     train: bool
@@ -217,6 +220,11 @@ class Operation:
         value = self[name]
         return self.context.constants.get(value.name) if isinstance(value, Ref) else None
 
+    def encoding(self, name: str) -> Encoding | None:
+        """Return the encoding of positions that an argument is, None for others."""
+        value = self[name]
+        return self.context.encodings.get(value.name) if isinstance(value, Ref) else None
+
     def number(self, name: str) -> float | None:
         """Return the number that an argument is, or that all its values are; None if it is none."""
         return self.number_of(self[name])
@@ -244,14 +252,18 @@ class Operation:
         found = self._values[value.name].parameter if isinstance(value, Ref) else None
         if found is None:
             raise NotMappedError(f"its {what} are computed from others")
-        if found in self.context.used:
+        return self.taken(found, what)
+
+    def taken(self, parameter: str, what: str) -> str:
+        """Return the same of a parameter, by its name."""
+        if parameter in self.context.used:
             raise NotMappedError(f"its {what} were used before")
-        if self.draws.constant(found) != 0.0:
-            other = self.draws.copied(found, self.context.used)
+        if self.draws.constant(parameter) != 0.0:
+            other = self.draws.copied(parameter, self.context.used)
             if other is not None:
                 raise NotMappedError(f"its {what} are a copy of {other}")
-            self.context.used.add(found)
-        return found
+            self.context.used.add(parameter)
+        return parameter
 
     def require(self, name: str, wanted: float, words: str) -> None:
         """Raise NotMappedError for an argument that is given and not this number throughout."""

@@ -35,6 +35,7 @@ from snstat.sources.torch.operations_of_attention import (
 from snstat.sources.torch.operations_of_axes import OF_AXES
 from snstat.sources.torch.operations_of_parts import OF_PARTS
 from snstat.sources.torch.operations_of_time import OF_TIME
+from snstat.sources.torch.operations_of_tokens import OF_TOKENS, encoded
 from snstat.sources.torch.operations_on_grids import ON_GRIDS
 
 
@@ -194,7 +195,9 @@ def _sum(sign: float) -> Map:
                 raise NotMappedError("it adds a number")
             if number is not None:
                 return Made(None, (op.entry(one),))
-        return Made(Add(), _both(op), (1.0, sign * float(op["alpha"])))
+        factor = sign * float(op["alpha"])
+        positions = encoded(op) if factor == 1.0 else None
+        return positions or Made(Add(), _both(op), (1.0, factor))
 
     return made
 
@@ -260,6 +263,7 @@ OPERATIONS: Mapping[str, Map] = {
     **OF_PARTS,
     **OF_ATTENTION,
     **OF_TIME,
+    **OF_TOKENS,
 }  # fmt: skip
 # Operations before which channels are along the last axis of an input, and along the second one.
 LAST = frozenset({"linear", "matmul", "mm", "addmm", "layer_norm", "rms_norm", *OF_TIME})

@@ -18,7 +18,8 @@ ZEROS, AROUND = "constant", "circular"
 
 def _same(op: Operation) -> Made:
     name = op["self"].name
-    if not op.node.floating:
+    entry = op.value("self").entry
+    if not op.node.floating and not (entry is not None and op.layouts.shapes[entry].tokens):
         raise NotMappedError(WHOLE)
     if op.layouts.is_open(name):
         return Made(None, (_of_input(op),), arranged=op.layouts.arrangement(name))
@@ -50,7 +51,8 @@ def _laid_out(op: Operation, after: Callable[[Layout], Layout | None]) -> Made:
     if found is None:
         raise NotMappedError(DIVIDED)
     # One token is no other vector: attention may read it later.
-    if shape.grid not in ((), (1,)) and len(found.axes) == 2 and found.has_samples:
+    vector = len(found.axes) == 2 and found.has_samples and not shape.tokens
+    if vector and shape.grid not in ((), (1,)):
         return Made(Flatten(), (entry,), layout=op.first(Shape(shape.units), 0))
     return Made(None, (entry,), layout=found)
 
@@ -127,6 +129,7 @@ OF_AXES: Mapping[str, Map] = {
     "swapaxes": _permuting(_swapped("axis0", "axis1")),
     **dict.fromkeys(("movedim", "moveaxis"), _permuting(_moved)),
     "mT": _permuting(_last_swapped),
+    **dict.fromkeys(("numpy_T", "t"), _permuting(lambda _, axes: axes[::-1])),
     **dict.fromkeys(("pad", "constant_pad_nd"), _padded),
     **dict.fromkeys(("alias", "contiguous", "clone", "to", "_to_copy"), _same),
 }

@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterator
 
 from snstat.sources.torch.draws import Role
-from snstat.sources.torch.graph import Graph, Node, Ref
+from snstat.sources.torch.encodings import EMBEDDING, encodings_of
+from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Ref
 from snstat.sources.torch.operations import is_known
 from snstat.sources.torch.operations_of_time import OF_TIME
 from snstat.sources.weights.tensor import JAX, TORCH
 
 # Linear maps by weights in PyTorch's order, and products, with which of their arguments these are.
 WEIGHED = ("linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+ADD = "add"
 PRODUCTS = {"matmul": "other", "mm": "mat2", "addmm": "mat2"}
 
 
@@ -20,13 +22,21 @@ def roles_of(graph: Graph, first: str) -> dict[str, Role]:
     """Return what the parameters are, by their names, that operations use which may be layers
     after the input `first`."""
     roles: dict[str, Role] = {}
-    nodes = tuple(_possible(graph, first))
+    nodes, encodings = tuple(_possible(graph, first)), encodings_of(graph)
     for node in nodes:
         for ref in node.sources:
             if ref.name in graph.parameters:
                 roles.setdefault(graph.parameters[ref.name], Role())
     for node in nodes:
         given = node.arguments
+        if node.op.removesuffix(IN_PLACE) == ADD:
+            added = (encodings[ref.name] for ref in node.sources if ref.name in encodings)
+            roles |= {encoding.parameter: Role(rows=True) for encoding in added}
+            continue
+        if node.op == EMBEDDING:
+            name = graph.parameters.get(given["weight"].name)
+            roles |= {} if name is None else {name: Role(rows=True)}
+            continue
         if node.op in OF_TIME:
             width = graph.shapes[given["params"][1].name][1]
             own = (graph.parameters.get(ref.name) for ref in given["params"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import nn
 
 import snstat
@@ -26,6 +27,21 @@ def entries(target, inputs, **options):
     run, mapped = TracePlan(target, TraceSettings(inputs=inputs, **settings)).traced()
     assert run.module.theory_ends == ()
     return run, mapped.entries
+
+
+def assert_halved(narrow, wide, names, z):
+    """Assert of two runs, the second one twice as wide, that what statistics differ from theory by
+    is of first order in 1/width, within `z` errors of each, and the rounding of float32."""
+    for name in names:
+        parts = []
+        for found in (narrow.statistics[name], wide.statistics[name]):
+            there = np.isfinite(found.estimate) & np.isfinite(found.theory)
+            assert there.any(), name
+            one, other = found.estimate[there], found.theory[there]
+            off = np.abs(np.log(one / other) if name == "gradient" else one - other)
+            parts.append((off, z * np.nan_to_num(found.stderr[there])))
+        (off, error), (half, other) = parts
+        assert (half <= (off + error) / 2.0 + other + 2.0**-22).all(), name
 
 
 class Own(nn.Module):
