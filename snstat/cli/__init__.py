@@ -29,6 +29,8 @@ from snstat.limits import memory_limits, require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
+# Values of SNSTAT_DEBUG that leave tracebacks out.
+OFF = ("", "0", "false", "no", "off")
 # Set by a shell that requests completions.
 COMPLETION = "_SNSTAT_COMPLETE"
 MOST_OF_A_COMPLAINT = 700
@@ -239,7 +241,7 @@ def _options_of(name: str) -> dict[str, tuple[str, str]]:
 
 def _show_traceback() -> None:
     """With SNSTAT_DEBUG=1, print the traceback of the error that is handled."""
-    if os.environ.get("SNSTAT_DEBUG"):
+    if os.environ.get("SNSTAT_DEBUG", "").lower() not in OFF:
         with contextlib.suppress(OSError):
             click.echo(traceback.format_exc(), nl=False, err=True)
 

@@ -24,8 +24,9 @@ class Tracing:
 
     Nothing of the module is changed: no random number is drawn, and nothing is run again. After the
     block, `t.run` is a run of one trial, with the gradients that `backward` sent back, over those
-    of the module's output. Hooks are taken away whatever is raised within. What `torch.compile` has
-    compiled before runs eagerly within the block, and compiled again after it.
+    of the module's output, of its last call if there are several. Hooks are taken away whatever is
+    raised within; copies of the module that are made within are not traced. What `torch.compile`
+    has compiled before runs eagerly within the block, and compiled again after it.
 
     `batch` is the number of samples, by default the first size of the first tensor of each call of
     the module, or of the first call of a part of it if that is called instead. `only`, `leaves` and

@@ -400,6 +400,9 @@ def test_an_internal_error_gives_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr("snstat.experiment.plan.Plan.run", broken)
     assert "internal error (ZeroDivisionError: oops)" in fails(capsys, *SMALL)
+    for off in ("", "0", "false", "No"):
+        monkeypatch.setenv("SNSTAT_DEBUG", off)
+        assert "Traceback" not in call(capsys, *SMALL)[2]
     monkeypatch.setenv("SNSTAT_DEBUG", "1")
     code, _, errors = call(capsys, *SMALL)
     assert code == 2

@@ -17,7 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from snstat.sources.torch.called import Called, Function, function_path
-from snstat.sources.torch.hooks import Hooks, Seen, in_backward
+from snstat.sources.torch.hooks import Hook, Hooks, Seen, in_backward
 from snstat.sources.torch.leaves import tensors_of, version_of
 
 # Python's names of operators, for those of which torch has no name. Others of them make no values.
@@ -58,10 +58,12 @@ class Functions(TorchFunctionMode):
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for path, module in self._modules.items():
-                before = module.register_forward_pre_hook(partial(self._before, path))
+                before = module.register_forward_pre_hook(Hook(partial(self._before, path)))
                 stack.enter_context(before)
                 # Also where the module raises, and its caller goes on.
-                stack.enter_context(module.register_forward_hook(self._after, always_call=True))
+                stack.enter_context(
+                    module.register_forward_hook(Hook(self._after), always_call=True)
+                )
             super().__enter__()
             self._open = stack.pop_all()
         return self

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from snstat.errors import printable
 from snstat.sources.calls.parts import parts_of
 from snstat.sources.torch.folding import folded, memory_of, written_by
-from snstat.sources.torch.modules import COMPILED, kind_of
+from snstat.sources.torch.modules import COMPILED, kind_of, scripted
 from snstat.sources.torch.probe import quiet
 from snstat.sources.torch.restore import random_states, restored
 
@@ -110,6 +110,8 @@ def exported(
     """
     if next(islice(model.modules(), MOST_CALLS, None), None) is not None:
         raise GraphError(f"it has more than {MOST_CALLS:,} modules")
+    if scripted(model):
+        raise GraphError("it is scripted (torch.jit), or a part of it is")
     try:
         with restored(model), random_states(), _quietly(), _few_calls(), _plain_output(model):
             program = torch.export.export(model, tuple(positional), dict(by_name), strict=False)

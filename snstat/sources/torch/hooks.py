@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -28,6 +29,25 @@ def remove(handles: list[RemovableHandle]) -> None:
         handles.pop().remove()
 
 
+class Hook:
+    """A hook that measures the module it is put on. A copy of this module, or a file of it, has one
+    that does nothing in its place: who copies a module meanwhile copies no trace, and whoever loads
+    the file needs no snstat."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, seen: Callable[..., None]) -> None:
+        self._seen = seen
+
+    def __call__(self, *arguments: Any) -> None:
+        """See a call."""
+        self._seen(*arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return what takes any arguments and returns None, of Python's own."""
+        return getattr, (nullcontext(), "__exit__")
+
+
 class Hooks:
     """Hooks on `modules`, by their paths, while in the context. Nothing else holds them, so that
     none is left behind, whatever is raised. `calls` counts the calls that returned, 0 for a module
@@ -41,9 +61,9 @@ class Hooks:
     def __enter__(self) -> Self:
         try:
             for path, module in self._modules.items():
-                before = module.register_forward_pre_hook(partial(self._before, path))
-                self._handles.append(before)
-                self._handles.append(module.register_forward_hook(partial(self._after, path)))
+                before, after = Hook(partial(self._before, path)), Hook(partial(self._after, path))
+                self._handles.append(module.register_forward_pre_hook(before))
+                self._handles.append(module.register_forward_hook(after))
         except BaseException:
             self.__exit__()
             raise

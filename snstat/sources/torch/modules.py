@@ -183,6 +183,8 @@ def lazy(model: nn.Module) -> bool:
 
 def scripted(model: nn.Module) -> list[str]:
     """Return the paths of the outermost scripted modules."""
+    if isinstance(model, Scripted):
+        return [kind_of(model)]
     paths = [name for name, module in model.named_modules() if isinstance(module, SCRIPTED)]
     return [name for name in paths if name.rpartition(".")[0] not in paths]
 

@@ -15,7 +15,7 @@ from torch import nn
 from snstat.results.module import NonFinite
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions
-from snstat.sources.torch.hooks import in_backward, remove
+from snstat.sources.torch.hooks import Hook, in_backward, remove
 from snstat.sources.torch.leaves import tensors_of, version_of
 from snstat.sources.torch.modules import kind_of
 
@@ -74,11 +74,12 @@ class Watch:
             handles: list[RemovableHandle] = []
             stack.callback(remove, handles)
             for path, module in self._modules.items():
-                before = partial(self._before, path)
+                before = Hook(partial(self._before, path))
                 handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
-                handles.append(module.register_forward_hook(self._after))
+                handles.append(module.register_forward_hook(Hook(self._after)))
                 # Also where the module raises, and its caller goes on.
-                handles.append(module.register_forward_hook(self._over, always_call=True))
+                over = Hook(self._over)
+                handles.append(module.register_forward_hook(over, always_call=True))
             if self._origins is not None:
                 stack.enter_context(self._origins)
             self._open = stack.pop_all()

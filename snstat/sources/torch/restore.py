@@ -75,9 +75,13 @@ class _Module:
         own = module.__dict__
         self._module = module
         self._attributes = dict(own)
-        self._tables = [(own[name], dict(own[name]) if own[name] else {}) for name in self.TABLES]
+        # Those of a scripted module are not Python's.
+        scripted = isinstance(module, torch.jit.ScriptModule)
+        tables = [] if scripted else [own[name] for name in self.TABLES]
+        self._tables = [(table, dict(table) if table else {}) for table in tables]
         # named_buffers leaves some out.
-        values = [*own["_buffers"].values(), *(own[name] for name in own.keys() - _COMMON)]
+        buffers = module._buffers  # noqa: SLF001  # no public name
+        values = [*buffers.values(), *(own[name] for name in own.keys() - _COMMON)]
         self._values = [
             (value, value.detach().clone()) for value in values if isinstance(value, torch.Tensor)
         ]

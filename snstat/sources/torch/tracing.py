@@ -20,10 +20,10 @@ from snstat.sources.calls.axes import Reader, require_matches
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.calls.units import Units
-from snstat.sources.torch.hooks import Hooks, in_backward, remove
+from snstat.sources.torch.hooks import Hook, Hooks, in_backward, remove
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
-from snstat.sources.torch.modules import named, selected, uncompiled, unwrapped
+from snstat.sources.torch.modules import Scripted, kind_of, named, selected, uncompiled, unwrapped
 from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.rows import Recorder, input_row
 from snstat.sources.torch.units import decided
@@ -51,6 +51,11 @@ class Watched:
         if not isinstance(model, nn.Module):
             raise SnstatError(f"tracing takes a torch.nn.Module, not a {type(model).__name__}")
         self._model, self._given, self._axes = unwrapped(model), batch, dict(axes or {})
+        if isinstance(self._model, Scripted):
+            raise SnstatError(
+                f"{kind_of(self._model)} is scripted (torch.jit), and its calls are not seen; "
+                "trace the module that it was made from"
+            )
         self._batch: int | None = None
         modules, self._aliases = named(self._model)
         self._modules = selected(modules, only, leaves=leaves)
@@ -71,7 +76,7 @@ class Watched:
             stack.enter_context(uncompiled())
             stack.callback(remove, self._first)
             for module in self._all.values():
-                entered = module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                entered = module.register_forward_pre_hook(Hook(self._enter), with_kwargs=True)
                 if module is self._model:
                     stack.enter_context(entered)
                 else:
@@ -116,9 +121,11 @@ class Watched:
             raise SnstatError(self._nothing())
         everything = [self._input or input_row(None), *rows]
         finite, values = values_of(everything, 1)
-        last = rows[-1].path
-        # A whole module often returns the tensor of its last part.
-        outputs = {row.origin for row in rows if row.path == last}
+        # A whole module often returns the tensor of its last part. Of several calls, the last one
+        # counts that anything was sent back to.
+        own = [row for row in rows if row.path == rows[-1].path]
+        last = max((row.call for row in own if row.origin.squares), default=0)
+        outputs = {row.origin for row in own if row.call == last}
         reference = sum(row.squares.get(_TRIAL, 0.0) for row in outputs)
         backward, found = any(row.squares for row in rows), self._watch.found
         summary = ModuleSummary(

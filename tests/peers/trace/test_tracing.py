@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
+import pickle
 
 import pytest
 import torch
@@ -165,3 +167,82 @@ def test_units_are_no_samples_where_there_are_more_of_these():
     assert_row(t.run, "told.1#2", told[:2](both[:8]), "SU")
     assert_row(t.run, "made.0#2", made[0](torch.cat([x, x])), None)
     assert_row(t.run, "made.1#2", made[:2](torch.cat([x, x])), None)
+
+
+def small():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def saved(model):
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        saved,
+        lambda model: copy.deepcopy(saved(copy.deepcopy(model))),
+        lambda model: torch.optim.swa_utils.AveragedModel(model).module,
+    ],
+    ids=["deepcopy", "saved", "both", "averaged"],
+)
+def test_copies_that_are_made_meanwhile_are_not_traced(copied):
+    model, x = small(), torch.randn(5, 8)
+    with snstat.tracing(model) as t:
+        y = model(x)
+        other = copied(model)
+        assert torch.equal(other(x), y)
+    assert [row.path for row in t.run.module.rows] == ["0", "1", "2", "Sequential"]
+    assert torch.equal(other(x), y)
+
+
+def test_a_file_that_is_saved_meanwhile_needs_no_snstat():
+    with snstat.tracing(small()) as t:
+        assert b"snstat" not in pickle.dumps(t._watched._model)
+
+
+def test_gradients_are_over_those_of_the_last_call():
+    """Of two passes to one loss, the first one's output got twice the gradient."""
+    model, x = small(), torch.randn(2, 5, 8)
+    with snstat.tracing(model) as t:
+        (model(x[0]).sum() * 2.0 + model(x[1]).sum()).backward()
+    found = [t.run["2#1"].gradient.estimate, t.run["2#2"].gradient.estimate]
+    assert found == pytest.approx([4.0, 1.0], rel=1e-6)
+
+
+def test_gradients_of_a_pass_before_one_that_is_only_looked_at():
+    model, x = small(), torch.randn(2, 5, 8)
+    with snstat.tracing(model) as t:
+        model(x[0]).sum().backward()
+        model(x[1])
+    assert t.run["2#1"].gradient.estimate == pytest.approx(1.0, rel=1e-6)
+    assert t.run["2#2"].gradient.estimate is None
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("made", [torch.jit.script, lambda m: torch.jit.trace(m, torch.ones(2, 8))])
+def test_scripted_modules(made):
+    """Its calls are not seen by hooks; `snstat.trace` calls it, and a part of a module, itself."""
+    with pytest.raises(SnstatError, match="Sequential is scripted"):
+        snstat.tracing(made(small()))
+    run = snstat.trace(made(small()), "Bx8", trials=2)
+    assert [row.path for row in run.module.rows] == ["Sequential"]
+    assert "Sequential is scripted, and its modules have no rows" in run.module.notes
+    assert "no theory: it is scripted (torch.jit), or a part of it is" in run.module.notes
+    part = nn.Sequential(made(small()), nn.Linear(4, 3))
+    assert [row.path for row in snstat.trace(part, "Bx8", trials=2).module.rows] == [
+        "1", "Sequential"
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_buffers_of_scripted_modules_are_put_back():
+    model = torch.jit.script(nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    snstat.trace(model, "Bx8", trials=2)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
