@@ -22,6 +22,7 @@ from snstat.checks.weights_law import SHARE, parted_in_law
 from snstat.checks.welch import welch
 from snstat.errors import InvalidValueError
 from snstat.results import GRADIENT, BoolArray, FloatArray, Run, Statistic
+from snstat.values.digits import told_apart
 
 # Probability of a false alarm between two runs of one stack.
 FALSE_ALARM = 0.005
@@ -218,9 +219,10 @@ def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons
         * math.sqrt(some.trials_had[layer])
         for some in (run, baseline)
     )
+    now, then = told_apart(value, was, 3)
     text = (
-        f"differs from the baseline at layer {layer}: second moment varies by {value:.3g} of itself"
-        f" from trial to trial, was {was:.3g} (p = {min(1.0, chance * comparisons):.1g} over"
+        f"differs from the baseline at layer {layer}: second moment varies by {now} of itself"
+        f" from trial to trial, was {then} (p = {min(1.0, chance * comparisons):.1g} over"
         f" {comparisons:,} comparisons); the weights may have another distribution"
     )
     return Broken(layer, value, was, text)
@@ -251,10 +253,11 @@ def _told(
     size = f"{math.expm1(effect) if mine.logarithmic else effect:+.1%}"
     if entry.name in {*ABSOLUTE, "mean"}:
         size = f"{value - was:+.2g}"
+    now, then = told_apart(value, was, 4)
     text = (
         f"differs from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
-        f" {value:.4g}±{float(mine.error[layer]):.1g}, was"
-        f" {was:.4g}±{float(theirs.error[layer]):.1g}, {size} ({likely} over {comparisons:,}"
+        f" {now}±{float(mine.error[layer]):.1g}, was"
+        f" {then}±{float(theirs.error[layer]):.1g}, {size} ({likely} over {comparisons:,}"
         f" comparisons)"
     )
     return Broken(layer, value, was, text)

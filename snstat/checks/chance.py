@@ -15,6 +15,7 @@ from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unlikely import chance_of
 from snstat.results import BoolArray, FloatArray, Run, Statistic
+from snstat.values.digits import told_apart
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005
@@ -109,9 +110,10 @@ def disagrees(case: Case) -> Broken | None:
     layer, name = min(bad)
     statistic = run.statistics[name]
     value, expected_value = float(statistic.estimate[layer]), float(statistic.reference[layer])
+    seen, wanted = told_apart(value, expected_value, 4)
     text = (
-        f"theory and simulation disagree at layer {layer}: {name.replace('_', ' ')} {value:.4g} ±"
-        f" {float(statistic.error[layer]):.1g}, expected {expected_value:.4g}"
+        f"theory and simulation disagree at layer {layer}: {name.replace('_', ' ')} {seen} ±"
+        f" {float(statistic.error[layer]):.1g}, expected {wanted}"
         f" (p = {min(1.0, float(chances[name][layer]) * comparisons):.1g} over {comparisons:,}"
         " comparisons)"
     )

@@ -12,6 +12,7 @@ from snstat.checks.remedies import HOLDING, with_biases
 from snstat.checks.rule import Broken, rule
 from snstat.checks.units import dying
 from snstat.results import FloatArray
+from snstat.values.digits import told_apart
 
 
 @rule("SN101", "signal-vanishes", verdict="vanishing", families=(*HOLDING, with_biases))
@@ -148,10 +149,11 @@ def _outside(
         return None
     layer = int(np.flatnonzero(bad)[0])
     value = float(second[layer])
-    shown = "beyond any float" if math.isnan(value) else f"{value:.3g}"
+    seen, limit = told_apart(value, bound, 3)
+    shown = "beyond any float" if math.isnan(value) else seen
     later = f", past the {case.depth:,} layers of the stack" if layer > case.depth else ""
     text = (
         f"the {what}: second moment {shown} at layer {layer}{later}"
-        f"{case.beside('second_moment', layer)}, {side} {bound:.3g}"
+        f"{case.beside('second_moment', layer)}, {side} {limit}"
     )
     return Broken(layer, None if math.isnan(value) else value, bound, text)

@@ -10,6 +10,7 @@ from snstat.checks.case import Case
 from snstat.checks.obstacle import NO_LIMIT, Obstacle
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, rule
+from snstat.values.digits import told_apart
 
 # Inputs are the same where 1 − cosine is rounding.
 SAME = 1e-12
@@ -110,9 +111,10 @@ def become_alike(case: Case, name: str, what: str, most: float, first: int) -> B
         return None
     layer = int(bad[0]) + first + 1
     value = float(cosine[layer])
+    seen, least = told_apart(value, bound, 4)
     text = (
-        f"{what} become alike: cosine {value:.4g} at layer {layer}{case.beside(name, layer)},"
-        f" at least {bound:.4g}; {start + 0.0:.2g} at {f'layer {first}' if first else 'the input'}"
+        f"{what} become alike: cosine {seen} at layer {layer}{case.beside(name, layer)},"
+        f" at least {least}; {start + 0.0:.2g} at {f'layer {first}' if first else 'the input'}"
     )
     return Broken(layer, value, bound, text)
 

@@ -8,6 +8,7 @@ from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, rule
 from snstat.errors import SnstatError
+from snstat.values.digits import told_apart
 
 if TYPE_CHECKING:
     from snstat.results import LayerSpectrum
@@ -111,6 +112,7 @@ def stretches_unevenly(case: Case) -> Broken | None:
             value, spread, verb = known[0], "", "is at least"
         if bound is None or value is None or value <= bound:
             continue
-        text = f"{WORDS[name]} {verb} {value:.4g}{spread}, above {bound:g}"
+        seen, _ = told_apart(value, bound, 4)
+        text = f"{WORDS[name]} {verb} {seen}{spread}, above {bound:g}"
         return Broken(case.depth, value, bound, text)
     return None

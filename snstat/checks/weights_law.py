@@ -15,6 +15,7 @@ import numpy as np
 from snstat.checks.rule import Broken
 from snstat.checks.welch import welch
 from snstat.results import Run
+from snstat.values.digits import told_apart
 
 # The share of the false alarms of a comparison with a baseline that this one may raise.
 SHARE = 0.1
@@ -35,9 +36,10 @@ def parted_in_law(run: Run, baseline: Run, min_effect: float, level: float) -> B
     if not (chance < level and abs(difference) > OF_EFFECT * min_effect):
         return None
     value, was = math.exp(mine.estimate), math.exp(theirs.estimate)
+    now, then = told_apart(value, was, 4)
     text = (
-        f"differs from the baseline: kurtosis, averaged over all layers, {value:.4g}, was"
-        f" {was:.4g}, {math.expm1(difference):+.2%} (p = {chance:.1g}); the weights may have"
+        f"differs from the baseline: kurtosis, averaged over all layers, {now}, was"
+        f" {then}, {math.expm1(difference):+.2%} (p = {chance:.1g}); the weights may have"
         " another distribution"
     )
     return Broken(run.depth, value, was, text)

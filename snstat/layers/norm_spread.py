@@ -14,6 +14,8 @@ from snstat.layers.normalise import ROUNDING
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import LARGEST_VARIANCE, Average, Given, Spread, powers_of
 
+TOO_MUCH = "networks differ too much before it for first order"
+
 
 def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> Spread | NoTheory:
     """Return the fluctuations after a norm over all units, which subtracts their mean if `centred`;
@@ -26,7 +28,7 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
         return NoTheory(NO_VARIANCE)
     # Of a few units all may be 0, and a norm leaves that as it is.
     if before.variance > LARGEST_VARIANCE:
-        return NoTheory("networks differ too much before it for first order")
+        return NoTheory(TOO_MUCH)
     mean = float(signal.mean[0]) / math.sqrt(square)
     third, fourth = math.nan if x is None else x.third, before.fourth
     moments = (1.0, mean, 1.0, third, fourth)
@@ -38,6 +40,8 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
         if size <= ROUNDING:  # units that are all alike, whose norm is 0
             return NoTheory(NO_VARIANCE)
         whole = _of_variance(before, x, mean)
+        if whole.variance > LARGEST_VARIANCE:
+            return NoTheory(TOO_MUCH)
         powers = powers_of(moments, 1.0 / math.sqrt(size), -mean / math.sqrt(size))
         third, fourth = powers[3:]
     weak = epsilon / (size * square + epsilon)
@@ -52,7 +56,7 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
         weak**2 * whole.variance if weak else 0.0,
         weak**2 * whole.pair if weak else 0.0,
         weak * (whole.bias - strong * whole.variance) if weak else 0.0,
-        weak * (whole.residual + _roughness(strong) * whole.variance**2) if weak else 0.0,
+        weak * (whole.residual + _rough(strong, whole.variance)) if weak else 0.0,
         fourth,
         average=average,
         responses=(weak if not (centred and mean) else 0.0 if not weak else math.nan,),
@@ -114,13 +118,18 @@ def _held(
         weak**2 * given.pair,
         weak * (bias - strong * before.variance),
         given.shape - (1.0 - weak**2) * own,
-        weak * (before.residual + _roughness(strong) * before.variance**2),
+        weak * (before.residual + _rough(strong, before.variance)),
         pinned_pair,
         1.0 if centred else given.centred,
     )
 
 
-def _roughness(strong: float) -> float:
+def _rough(strong: float, variance: float) -> float:
     """Return `by_q.Derivatives.roughness` of V/(V + ε) over w, from its derivatives −2w(1 − w),
-    6w(1 − w)² and −24w(1 − w)³."""
-    return strong * (0.5 + 1.5 * strong + 1.5 * strong**2)
+    6w(1 − w)² and −24w(1 − w)³, times the square of the variance of V.
+
+    The orders after it are added as the geometric series that they are for ε → 0: of n squares of
+    Gaussian numbers, whose variance is 2/n, E[1/V] is 1/(1 − 3/n) where their mean is subtracted.
+    """
+    roughness = strong * (0.5 + 1.5 * strong + 1.5 * strong**2)
+    return roughness * variance**2 / (1.0 - 1.5 * strong * variance)

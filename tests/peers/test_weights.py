@@ -228,6 +228,44 @@ def test_initialisers_of_pytorch_are_named(name):
     assert name.partition(" ")[0] in [scheme.name for scheme in tensor.schemes]
 
 
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (lambda: nn.LSTM(300, 128), {"weight_ih_l0": "(hidden=128)", "weight_hh_l0": ""}),
+        (lambda: nn.GRU(64, 256, bidirectional=True),
+         {"weight_ih_l0": "(hidden=256)", "weight_hh_l0": "",
+          "weight_ih_l0_reverse": "(hidden=256)", "weight_hh_l0_reverse": ""}),
+        (lambda: nn.RNN(100, 200), {"weight_ih_l0": "(hidden=200)", "weight_hh_l0": ""}),
+        (lambda: nn.LSTM(50, 100, proj_size=30),
+         {"weight_ih_l0": "(hidden=100)", "weight_hh_l0": "(hidden=100)", "weight_hr_l0": ""}),
+        (lambda: nn.LSTMCell(64, 96), {"weight_ih": "(hidden=96)", "weight_hh": ""}),
+        (lambda: nn.Bilinear(40, 70, 60), {"weight": "(in1=40)"}),
+    ],
+    ids=["LSTM", "GRU", "RNN", "projected", "LSTMCell", "Bilinear"],
+)  # fmt: skip
+def test_defaults_of_pytorch_that_are_not_by_fan_in(module, expected, tmp_path):
+    """Five draws each: all are named, since chance refuses one in 16,000."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        state = module().state_dict()
+        found = {tensor.name: tensor for tensor in snstat.weights(state).tensors}
+        assert found.keys() == expected.keys()
+        for name, size in expected.items():
+            assert f"torch_default{size}" in [scheme.name for scheme in found[name].schemes]
+    torch.save(state, tmp_path / "m.pt")
+    for init, code in (("torch_default", 0), ("he_uniform", 1)):
+        line = ["check", str(tmp_path / "m.pt"), "--init", init, "--select", "SN604"]
+        assert run(line) == code
+
+
+def test_only_recurrent_modules_go_by_hidden_units():
+    torch.manual_seed(0)
+    state = {"a.weight_ih": nn.LSTM(300, 128).weight_ih_l0, "b": nn.LSTM(300, 128).weight_ih_l0}
+    one, other = snstat.weights({key: value.detach() for key, value in state.items()}).tensors
+    assert [scheme.name for scheme in one.schemes] == ["torch_default(hidden=128)"]
+    assert other.schemes == ()
+
+
 def test_sparse_initialisation_has_no_name():
     assert snstat.weights(filled((200, 200), "sparse_", 0.5, 0.05)).tensors[0].schemes == ()
 

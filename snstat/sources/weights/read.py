@@ -116,7 +116,7 @@ def _looked(tensor: Tensor, layout: str) -> TensorWeights | Skipped:
 
 
 def _judged(tensor: Tensor, matrix: Matrix, layout: str) -> TensorWeights:
-    fans = fans_of(tensor.shape, layout)
+    fans = fans_of(tensor.shape, layout, tensor.name)
     moments = moments_of(matrix)
     finite = finite_rows(matrix, moments)
     bad = np.flatnonzero(~finite)

@@ -10,7 +10,7 @@ from snstat.layers.initialisers import INITIALISERS, TRUNCATED_STD
 from snstat.sources.weights.laws import NORMAL, TRUNCATED, UNIFORM
 from snstat.sources.weights.layouts import Fans
 
-ORTHOGONAL = "orthogonal"
+ORTHOGONAL, DEFAULT = "orthogonal", "torch_default"
 # Cut at two standard deviations, and not divided by what is left of one (keras#8048).
 UNCORRECTED = "_uncorrected"
 # Gains that torch.nn.init.calculate_gain adds to 1 and √2, for SELU and for tanh. He has √2 anyway,
@@ -42,6 +42,8 @@ def named(fans: Fans) -> Iterator[Named]:
         yield Named(scheme.name, scheme.distribution, variance)
         if scheme.distribution == TRUNCATED:
             yield Named(scheme.name + UNCORRECTED, TRUNCATED, variance * TRUNCATED_STD**2)
+    for word, size in fans.defaults:
+        yield Named(f"{DEFAULT}({word}={size})", UNIFORM, 1.0 / (3.0 * size))
     for law in (NORMAL, UNIFORM):
         yield Named(f"he_{law}(mode=fan_out)", law, 2.0 / fans.fan_out)
         for words, gain in GAINS:
