@@ -19,6 +19,7 @@ from snstat.layers.container_pass import passed
 from snstat.layers.container_step import TOLD, ContainerStep, Pulls, Spreads
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at, chosen
+from snstat.layers.equal_tokens import taken
 from snstat.layers.folded import FIRST, Fold, RoughError, folds_of, summand_of
 from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.no_theory import NoTheory
@@ -184,6 +185,8 @@ class Container(Layer):
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
             given = chosen(signals, outer, entry.inputs or (place,))
             with at(label):
+                within = isinstance(entry.layer, Container)
+                given = given if within else taken(entry.layer, given)
                 step = entry.layer.moments(given, batch)
                 if isinstance(step, NoTheory):
                     step = unknown(entry.layer.shape([s.shape for s in given]), given, step.why)
@@ -258,10 +261,11 @@ def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | NoTheory) -> Sp
 def _varying(layer: Layer, step: Step, given: Sequence[Signal]) -> Step:
     """Return the step with what varies after the layer because it does before."""
     most = max(SQUARES if signal.mixed else signal.varies for signal in given)
-    equal = max(signal.equal for signal in given)
+    equal, apart = max(signal.equal for signal in given), given[0].apart
     if layer.renews:
         most = min(most, PRODUCTS)
-    if most <= step.signal.varies and equal <= step.signal.equal:
+    now = step.signal
+    if most <= now.varies and equal <= now.equal and apart == now.apart:
         return step
-    most = max(most, step.signal.varies)
-    return replace(step, signal=replace(step.signal, varies=most, equal=equal))
+    most = max(most, now.varies)
+    return replace(step, signal=replace(now, varies=most, equal=equal, apart=apart))

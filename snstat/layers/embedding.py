@@ -25,12 +25,13 @@ class Embedding(Layer):
     input = { tokens = 32000, grid = [128] }.
 
     E[x²] is std², and E[xx'] of two positions or samples is std² times the probability that their
-    tokens are equal, 1/tokens for tokens that are drawn: exactly, in the mean over tokens. It stays
-    exact where a layer is linear in it. Theory of others, such as activations, takes all pairs to
-    have that mean, and is exact as tokens become many: after dense layers, norms and activations
-    E[xx'] is too small by at most the variance over units divided by the number of tokens. Of
-    tokens of data, E[xx'] is not known. Given the tokens, units are Gaussian. Numbers of tokens
-    have no statistics and no gradient, so those of layer 0 are missing (arXiv:1706.03762).
+    tokens are equal, 1/tokens for tokens that are drawn: in the mean over tokens. Dense layers,
+    norms, activations and their sums leave equal tokens equal, so theory follows pairs of others by
+    themselves, and is exact. A layer that mixes positions, and dropout, take the mean over all
+    pairs: what is not linear in E[xx'] after them is exact as tokens become many, and off by at
+    most the variance over units divided by the number of tokens. Of tokens of data, E[xx'] is not
+    known. Given the tokens, units are Gaussian. Numbers of tokens have no statistics and no
+    gradient, so those of layer 0 are missing (arXiv:1706.03762).
     """
 
     kind: ClassVar[str] = "embedding"

@@ -42,7 +42,8 @@ class Signal:
     itself, and `least` is what is certain of them then. `higher` are moments beyond the second,
     None where they are not known or follow from the law. Where E[xx'] are averages over samples or
     networks that differ at any width, `varies` says in what. `equal` is the probability that two
-    positions of a sample stand for the same token, 0 where they stand for none.
+    positions of a sample stand for the same token, 0 where they stand for none. Where pairs of
+    other tokens are followed `apart`, `same` and `gap` are theirs: see equal_tokens.
     """
 
     shape: Shape
@@ -55,6 +56,7 @@ class Signal:
     higher: Higher | None = None
     varies: int = STILL
     equal: float = 0.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         """Follow the only pair of one position."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.equal_tokens import whole
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.higher import LEAST_FOURTH, pooled
 from snstat.layers.law import GAUSSIAN, ZERO
@@ -24,7 +25,7 @@ def moments_of(signal: Signal) -> tuple[float, ...]:
     all positions together, NaN where they are not known; and how many pairs of positions have an
     angle."""
     over_positions = cosine = least = math.nan
-    angles = 0
+    angles, signal = 0, whole(signal)
     if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
         mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
         centre = mean * mean

@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container_step import ContainerStep
+from snstat.layers.equal_tokens import whole
 from snstat.layers.signal import Signal, Step
 from snstat.layers.squares import diagonal
 from snstat.network.network import Network
@@ -135,6 +136,7 @@ def _signals(step: Step) -> Iterator[Signal]:
 
 
 def _profile(signal: Signal) -> Profile:
+    signal = whole(signal)
     square, gap = (diagonal(part).reshape(signal.shape.grid) for part in (signal.same, signal.gap))
     with np.errstate(divide="ignore", invalid="ignore"):
         return Profile(square, 1.0 - gap / square)

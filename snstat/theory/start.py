@@ -151,15 +151,12 @@ def _of_drawn(inputs: InputMoments, mean: FloatArray, square: FloatArray) -> Hig
 
 
 def _tokens(shape: Shape, inputs: InputMoments, *, pairs: bool) -> Signal:
-    """Return the signal of tokens: E[xx'] is the probability that two of them are equal, as if only
-    the unit of the token were not 0. Of data it is not known."""
+    """Return the signal of tokens, as if only the unit of the token were not 0: E[xx'] of others is
+    0, and that of equal ones 1. How often these are equal in data is not known."""
     count, equal = shape.positions, 1.0 / shape.tokens
-    between = equal if inputs.drawn else math.nan
+    gap = 1.0 if inputs.drawn else math.nan
     if inputs.cosine == 1.0:  # two passes of one sample
-        between = 1.0
-    mean, one = np.full(count, math.nan), np.ones(count)
-    if not pairs or not inputs.drawn:
-        return Signal(shape, mean, one, (1.0 - between) * one, OTHER, varies=PRODUCTS, equal=equal)
-    same = np.where(np.eye(count, dtype=np.bool_), 1.0, equal)
-    gap = same - np.where(same == 1.0, between, equal)
-    return Signal(shape, mean, same, gap, OTHER, varies=PRODUCTS, equal=equal)
+        gap = 0.0
+    mean, one, drawn = np.full(count, math.nan), np.ones(count), inputs.drawn
+    same = np.diag(one) if pairs and drawn else one
+    return Signal(shape, mean, same, gap * same, OTHER, varies=PRODUCTS, equal=equal, apart=drawn)

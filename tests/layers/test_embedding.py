@@ -140,24 +140,6 @@ def test_theory_is_what_plain_simulations_show(layers):
     assert np.all(np.abs(found.mean(0) - expected) <= z * noise), (found.mean(0), expected, noise)
 
 
-def test_theory_after_activations_is_too_small_by_at_most_the_variance_over_the_tokens():
-    """At infinite width E[xx'] is that of equal tokens and that of others, each with its
-    probability; of one token and itself it is E[x²]. The dense layers have one map of E[xx']."""
-    layers = Embedding(8), Dense(8, "relu"), LayerNorm(), Dense(8, "tanh", bias_std=0.5), Dense(8)
-    for tokens in (2, 10, 1000):
-        network = Network(Shape.of_tokens(tokens, (2,)), block(*layers))
-        found = theory(network)
-        # No two tokens are equal where there are endlessly many.
-        apart = theory(Network(Shape.of_tokens(MOST_TOKENS, (2,)), block(*layers)))
-        square, unequal = found.second_moment, apart.second_moment - apart.gap
-        exact = square / tokens + (1 - 1 / tokens) * unequal
-        off = (exact - (found.second_moment - found.gap))[1:]
-        assert np.all(off >= -2 / MOST_TOKENS * square[1:])
-        assert np.all(off <= (square - unequal)[1:] / tokens)
-        assert off[1] > 0.01 / tokens * square[2]
-        assert off[0] == pytest.approx(0, abs=2 / MOST_TOKENS)
-
-
 def test_of_tokens_of_data_pairs_are_not_known():
     layers = Embedding(8), Dense(8, "relu"), LayerNorm(), Residual((Dense(8, "gelu"), Dense(8)))
     for grid in ((), (1,), (5,)):
