@@ -26,6 +26,7 @@ from snstat.cli.output import (
     wrote,
 )
 from snstat.cli.parameters import Layers
+from snstat.cli.sweep_progress import duration
 from snstat.cli.variants import Variant, variants
 from snstat.errors import InvalidValueError
 from snstat.experiment.spectrum_settings import SpectrumSettings
@@ -49,6 +50,10 @@ Examples:
   snstat spectrum model.toml --layers last --trials 4
   snstat spectrum model.toml --from-layer body.2
   snstat spectrum -w 128 --format csv -o values.csv"""
+
+# Seconds after which a notice says how long it takes, if it is so many more.
+SOON, LONG = 5.0, 20.0
+LESS = "fewer --trials, --layers last or --method lanczos take less"
 
 Planned = list[tuple[str, "SpectrumPlan"]]
 
@@ -160,16 +165,34 @@ def sample_all(planned: Planned) -> list[Spectrum]:
 
 
 @contextmanager
-def _progress(name: str, trials: int) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the trials done, or None without a terminal."""
+def _progress(name: str, trials: int) -> Iterator[Callable[[float], None]]:
+    """Yield a function to call with the trials done: for a bar, or without a terminal for a notice
+    of what takes long."""
     if not shows_progress():
-        yield None
+        yield _Announced(name, trials)
         return
-    bar = Bar(name, trials, "{task.completed:.0f}/{task.total:.0f} trials")
+    bar = Bar(name, trials, "{task.completed:.1f}/{task.total:.0f} trials")
     try:
         yield bar.update
     finally:
         bar.stop()
+
+
+class _Announced:
+    """Says once how long trials take, if that is long."""
+
+    def __init__(self, name: str, trials: int) -> None:
+        self._name, self._trials, self._began, self._said = name, trials, time.monotonic(), False
+
+    def __call__(self, done: float) -> None:
+        """See so many trials done."""
+        passed = time.monotonic() - self._began
+        if self._said or passed < SOON or done <= 0:
+            return
+        self._said = True
+        left = passed * (self._trials - done) / done
+        if left > LONG:
+            notice(f"{self._name}: about {duration(left)} left; {LESS}")
 
 
 def pieces(found: Sequence[Spectrum], form: str, *, file: bool) -> Iterable[str]:

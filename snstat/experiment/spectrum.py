@@ -31,7 +31,7 @@ class SpectrumCall(SpectrumSettings):
         Depths(), "Layers at which the Jacobian is taken.", shown="1, 8, 64, ... and the last"
     )
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
-    progress: Callable[[int], None] | None = field(default=None, kw_only=True)
+    progress: Callable[[float], None] | None = field(default=None, kw_only=True)
 
     def plan(self) -> SpectrumPlan:
         """Return the plan that the arguments describe. Raises SnstatError for invalid ones."""

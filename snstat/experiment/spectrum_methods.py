@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 LESS = "use fewer --threads or --layers{batch}, or a narrower network"
 FEWER = "use fewer --threads or --steps{batch}, or a narrower network"
 DOUBLE = 8.0
+# Operations of a decomposition take so much longer than those of products.
+SLOW = 8.0
 # Matrices of the size of the small problem, and rows of a step, that are there at once.
 SMALL, ROWS = 6.0, 6.0
+
+
+Done = Callable[[float], None]
 
 
 class Found(NamedTuple):
@@ -72,8 +77,14 @@ class Method(ABC):
         """Raise InvalidValueError if memory does not suffice."""
 
     @abstractmethod
-    def trial(self, number: int) -> list[Any]:
-        """Return what a trial finds of each row, of no rows after a stop."""
+    def trial(self, number: int, done: Done) -> list[Any]:
+        """Return what a trial finds of each row, of no rows after a stop. `done` is told which
+        share of its work is done."""
+
+    @property
+    @abstractmethod
+    def work(self) -> float:
+        """The operations of a trial, about."""
 
     @abstractmethod
     def found(self, trials: Sequence[list[Any]]) -> Iterator[Found]:
@@ -87,6 +98,13 @@ class Method(ABC):
     def batch(self) -> int:
         """The number of samples."""
         return self.plan.inputs.batch
+
+    @cached_property
+    def _multiplications(self) -> float:
+        """The multiplications of one batch through all layers, about, and of one read-out back."""
+        rows = islice(self.network.rows(), self.depth)
+        each = (row.layer.parameters(row.before) * row.after.positions for row in rows)
+        return 2.0 * self.batch * max(sum(each), 1)
 
     @property
     def given(self) -> Chain | None:
@@ -128,13 +146,36 @@ class Exact(Method):
         needed = self.running * (sum(sizes) + 2.0 * max(sizes)) + self._own[2]
         self._require_memory(needed, LESS)
 
-    def trial(self, number: int) -> list[FloatArray]:
+    def trial(self, number: int, done: Done) -> list[FloatArray]:
         """See Method."""
         from snstat.engine.general.jacobian import jacobians, singular_values
 
         numbers, shapes = zip(*((row.number, row.after) for row in self.rows), strict=True)
-        every = jacobians(self._samples, number, numbers, shapes)
-        return [] if every is None else [singular_values(own) for own in every]
+        pulled, decomposed = self._works
+        part, whole = pulled / self.work, self.work
+        every = jacobians(self._samples, number, numbers, shapes, lambda share: done(share * part))
+        found = []
+        for own, work in zip(every or (), decomposed, strict=False):
+            if self._samples.stop[0]:
+                return []
+            found.append(singular_values(own))
+            part += work / whole
+            done(part)
+        return found
+
+    @property
+    def work(self) -> float:
+        """See Method."""
+        pulled, decomposed = self._works
+        return pulled + sum(decomposed)
+
+    @cached_property
+    def _works(self) -> tuple[float, list[float]]:
+        """The operations of the way back of all read-outs, and of each decomposition."""
+        sizes = [sorted((self.before, row.after.units)) for row in self.rows]
+        decomposed = [SLOW * 4.0 * most * least**2 for least, most in sizes]
+        most = max(row.after.units for row in self.rows)
+        return most * self._multiplications, decomposed
 
     def found(self, trials: Sequence[list[FloatArray]]) -> Iterator[Found]:
         """See Method."""
@@ -186,7 +227,7 @@ class ByLanczos(Method):
         needed = self.running * DOUBLE * numbers + self._copies(starts, starts)[2]
         self._require_memory(needed, FEWER)
 
-    def trial(self, number: int) -> list[Ritz]:
+    def trial(self, number: int, done: Done) -> list[Ritz]:
         """See Method. Starts depend on the seed, the trial and the layer."""
         from snstat.engine.general.lanczos import ritz_values
         from snstat.engine.general.products import Products
@@ -195,8 +236,17 @@ class ByLanczos(Method):
         products = Products(*self._samples, number, row.after)
         shape = row.after.units, self.before
         random = np.random.default_rng([self.plan.seed, number, row.number])
-        found = ritz_values(products, shape, self.steps, random)
+        found = ritz_values(products, shape, self.steps, random, done)
         return [] if found is None else [found.scaled(0.5 * (products.log or 0.0))]
+
+    @property
+    def work(self) -> float:
+        """See Method."""
+        from snstat.engine.general.lanczos import sizes
+
+        (row,) = self.rows
+        starts, steps = sizes(row.after.units, self.before, self.steps)
+        return 2.0 * starts * steps * self._multiplications
 
     def found(self, trials: Sequence[list[Ritz]]) -> Iterator[Found]:
         """See Method."""

@@ -12,6 +12,7 @@ from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.experiment.plan import Plan
 from snstat.experiment.plans import AnyPlan, plan_again, plan_of
 from snstat.experiment.spectrum_methods import ByLanczos, Exact, Found, Method
+from snstat.experiment.spectrum_progress import Progress
 from snstat.experiment.spectrum_settings import AUTO, LANCZOS, SpectrumSettings, usual_depths
 from snstat.network.mixing import mixing, require_batch
 from snstat.network.network import Network
@@ -192,8 +193,9 @@ class SpectrumPlan:
         dtype = self.run_plan.dtype
         compile_network_kernels(dtype, DENSE, backward=True, grid=grid, notice=notice)
 
-    def run(self, progress: Callable[[int], None] | None = None) -> Spectrum:
-        """Sample and predict; see `snstat.spectrum`. `progress` is called with the trials done.
+    def run(self, progress: Callable[[float], None] | None = None) -> Spectrum:
+        """Sample and predict; see `snstat.spectrum`. `progress` is called with the trials done,
+        parts of them too, by several threads but one at a time.
 
         Raises LayerError with the path of a layer that cannot be sampled, or whose samples depend
         on each other.
@@ -208,7 +210,7 @@ class SpectrumPlan:
         simulation = replace(self.simulation, inputs_digest=self.inputs.digest())
         return Spectrum(self.subject, simulation, self.near_zero, layers, self.source)
 
-    def _sampled(self, progress: Callable[[int], None] | None) -> list[Found]:
+    def _sampled(self, progress: Callable[[float], None] | None) -> list[Found]:
         """Return what is found of every layer."""
         from snstat.engine.general.single import require_single
         from snstat.engine.simulate import one_blas_thread
@@ -216,24 +218,31 @@ class SpectrumPlan:
         plan, methods = self.run_plan, self.methods
         trials: list[list[list[Any]]] = []
 
-        def trial(number: int) -> list[list[Any]]:
-            return [method.trial(number) for method in methods]
+        done, whole = Progress(progress), sum(method.work for method in methods)
 
-        with one_blas_thread(), ThreadPoolExecutor(methods[0].running) as pool:
+        def trial(number: int) -> list[list[Any]]:
+            found, before = list[list[Any]](), 0.0
+            for method in methods:
+                part = method.work / whole
+                found.append(method.trial(number, done.of(number, before, part)))
+                before += part
+            return found
+
+        # After an interrupt nobody waits for a decomposition, which does not see it.
+        pool = ThreadPoolExecutor(methods[0].running)
+        with one_blas_thread():
             try:
                 require_single(
                     self.network, plan.inputs, plan.seed, plan.dtype,
                     train=plan.train, depth=self.layers[-1],
                 )  # fmt: skip
-                for own in pool.map(trial, range(plan.trials)):
-                    trials.append(own)
-                    if progress is not None:
-                        progress(len(trials))
+                trials += pool.map(trial, range(plan.trials))
             except BaseException:
                 for method in methods:
-                    method.stop()  # the pool waits for trials that still run
+                    method.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        pool.shutdown()
         every = zip(methods, zip(*trials, strict=True), strict=True)
         return [found for method, own in every for found in method.found(own)]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import csv
 import io
 import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -572,3 +575,47 @@ def test_a_network_that_is_not_finite_has_no_estimates(capsys):
     assert entry["measures"]["largest"][-1]["estimate"] is None
     _, out, _ = call(capsys, "-a", "relu", "-d", "9", "-w", "40", "-t", "1", *options)
     assert "not finite" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"widths": [24] * 4}, {"widths": [200] * 3, "method": "lanczos", "steps": 3}],
+    ids=["exact", "lanczos"],
+)
+def test_progress_goes_up_to_the_trials(options):
+    seen = []
+    snstat.spectrum("tanh", trials=3, progress=seen.append, **options)
+    assert seen == sorted(seen)
+    assert len(seen) > 6
+    assert seen[-1] == pytest.approx(3.0)
+    assert 0.0 < seen[0] < 1.0
+
+
+def test_what_takes_long_is_announced(monkeypatch, capsys):
+    """Once, without a terminal, from what is done so far."""
+    monkeypatch.setattr("snstat.cli.spectrum.SOON", 0.0)
+    assert run(["spectrum", *SMALL]) == 0
+    assert "left" not in capsys.readouterr().err
+    monkeypatch.setattr("snstat.cli.spectrum.LONG", 0.0)
+    assert run(["spectrum", *SMALL]) == 0
+    (line,) = (part for part in capsys.readouterr().err.splitlines() if "left" in part)
+    assert "left; fewer --trials, --layers last or --method lanczos take less" in line
+
+
+def test_an_interrupt_waits_for_no_decomposition(monkeypatch):
+    """It goes on for a while in a thread of its own."""
+    over = threading.Event()
+
+    def decomposed(_jacobian):
+        _thread.interrupt_main()
+        over.wait(60.0)
+        return np.ones(12)
+
+    monkeypatch.setattr("snstat.engine.general.jacobian.singular_values", decomposed)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            snstat.spectrum("relu", depth=2, width=12, trials=1)
+        assert time.monotonic() - began < 50.0
+    finally:
+        over.set()

@@ -134,7 +134,9 @@ def test_wide_networks_of_few_tokens_agree():
 
 def test_a_convolution_takes_all_pairs():
     tokens = 3
-    found = walked(Dense(WIDTH, "relu"), Conv(channels=WIDTH, kernel=3, padding="circular"), tokens=tokens)
+    found = walked(
+        Dense(WIDTH, "relu"), Conv(channels=WIDTH, kernel=3, padding="circular"), tokens=tokens
+    )
     before = walked(Dense(WIDTH, "relu"))
     square, unequal = before.second_moment[-1], (before.second_moment - before.gap)[-1]
     pair = square / tokens + (1.0 - 1.0 / tokens) * unequal

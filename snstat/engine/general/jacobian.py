@@ -9,7 +9,7 @@ it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,10 +32,15 @@ class Jacobian(NamedTuple):
 
 
 def jacobians(
-    sampler: Repeated, number: int, layers: Sequence[int], shapes: Sequence[Shape]
+    sampler: Repeated,
+    number: int,
+    layers: Sequence[int],
+    shapes: Sequence[Shape],
+    done: Callable[[float], None] | None = None,
 ) -> list[Jacobian] | None:
     """Return ∂(layer)/∂(source of the sampler) of the first sample of a trial, by itself, for
-    `layers`, ascending, which come after that and have these `shapes`; None after a stop.
+    `layers`, ascending, which come after that and have these `shapes`; None after a stop. `done` is
+    told now and then which share of the read-outs is pulled back.
 
     Rows and columns are units: channels first, then positions, as in C.
     """
@@ -54,6 +59,8 @@ def jacobians(
             if layer in found:
                 count = min(sampler.copies, shapes[place].units - begin)
                 blocks[place].append(as_rows(found[layer], count, sampler.batch))
+        if done is not None:
+            done(min(1.0, (begin + sampler.copies) / most))
     return [_joined(own) for own in blocks]
 
 

@@ -15,6 +15,7 @@ quadrature, 2010, for the bounds between nodes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -78,10 +79,14 @@ def sizes(rows: int, columns: int, steps: int) -> tuple[int, int]:
 
 
 def ritz_values(
-    matrix: Sides, shape: tuple[int, int], steps: int, random: np.random.Generator
+    matrix: Sides,
+    shape: tuple[int, int],
+    steps: int,
+    random: np.random.Generator,
+    done: Callable[[float], None] | None = None,
 ) -> Ritz | None:
     """Return what the singular values of a matrix of this `shape` are found to be in `steps` steps;
-    None after a stop. `random` draws the starts."""
+    None after a stop. `random` draws the starts, and `done` is told the share of the steps."""
     rows, columns = shape
     starts, steps = sizes(rows, columns, steps)
     first, second = matrix.pulled, matrix.pushed
@@ -98,6 +103,8 @@ def ritz_values(
         product = second(first(block))
         if matrix.stopped:
             return None
+        if done is not None:
+            done(end / (starts * steps))
         if not np.isfinite(product).all():
             return _nothing(starts, steps)
         small[:end, begin:end] = known @ product.T
