@@ -32,6 +32,12 @@ MOST_BYTES = 2**30
 PIECE_BYTES = 2**20
 SAVE_ONE = "save one with: snstat propagate -f json -o FILE"
 NO_TEXT = "save one with: snstat propagate -f json -o FILE; see weights with: snstat weights FILE"
+# What CSV of sweeps and of runs starts with, and Parquet.
+TABLES = (b"cell,", b"run,", b"PAR1")
+OF_TABLES = (
+    "sweeps judge each cell in the column verdict; save runs, of several widths too, with: snstat"
+    " propagate -w 64,256 -f json -o FILE"
+)
 NESTED = "nested too deeply"
 
 
@@ -164,6 +170,8 @@ def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
     if len(data) > MOST_BYTES:
         raise InputFileError(name, f"is larger than {MOST_BYTES:,} bytes", "save fewer layers")
     _require_memory(name, data)
+    if data.startswith(TABLES):
+        raise InputFileError(name, "is a table, with no run in it", OF_TABLES)
     try:
         form = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -214,3 +214,11 @@ def test_rectangular_orthogonal_layers_of_schema_1_are_refused(tmp_path, width, 
     else:
         with pytest.raises(InputFileError, match=r"an orthogonal layer from 6 to 8 units.*again"):
             snstat.load(path)
+
+
+@pytest.mark.parametrize("content", [b"cell,width\n1,2\n", b"run,activation\n", b"PAR1\x15\x04"])
+def test_tables_are_told_as_such(tmp_path, content):
+    path = tmp_path / "sweep.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputFileError, match="is a table, with no run in it"):
+        snstat.load(path)
