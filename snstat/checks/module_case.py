@@ -13,6 +13,9 @@ from snstat.checks.certainty import spread_of_logs
 from snstat.checks.obstacle import OF_FILES, Obstacle
 from snstat.results import GRADIENT, NO_THEORY, BoolArray, FloatArray, ModuleSummary
 
+# Rows that a note names.
+MOST_NAMED = 4
+
 # Statistics of which every row is judged.
 OF_ALL_ROWS = frozenset({"largest"})
 DEAD, SATURATED = "dead_fraction", "saturated_fraction"
@@ -149,6 +152,11 @@ class ModuleCase(Case):
         rows, distinct = len(self.subject.main) - 1, len(self.subject.distinct) - 1
         if rows < distinct:
             yield f"{rows:,} of {distinct:,} rows are judged: activations and outputs of blocks"
+        gates = [row.name for row in self.subject.rows if row.gate]
+        if gates:
+            more = f" and {len(gates) - MOST_NAMED:,} more" if len(gates) > MOST_NAMED else ""
+            some = ", ".join(gates[:MOST_NAMED])
+            yield f"rows that only make gates are not judged: {some}{more}"
 
     @property
     def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:

@@ -103,6 +103,7 @@ def _rows(layers: list[Any], trials: int) -> tuple[Call, ...]:
         label = f"layer {number}"
         try:
             values = {key: reader(key, entry_of("it", form, key)) for key, reader in ROW.items()}
+            values["gate"] = GATE("gate", form.get("gate", False))
             same_as, shape = values["same_as"], values["shape"]
             if same_as is not None and same_as >= number:
                 raise FormError(f"same_as is {same_as}, but must be the number of a layer before")
@@ -240,3 +241,5 @@ ROW: dict[str, Reader] = {
     "same_as": or_null(Whole(0, MAX_INTEGER).plain),
     "gradient_missing": or_null(word),
 }
+# A key that other rows lack.
+GATE: Reader = Flag().plain

@@ -46,7 +46,8 @@ class Call(Record):
     the tensor, "S" for the batch and "4S" for an axis that merges it with 4 positions.
     `axes` is None where they are not known: statistics are then pooled. `trials` had this call.
     `same_as` is the number of the row that has the very same tensor, and `gradient_missing` says
-    why a gradient is missing where others have one.
+    why a gradient is missing where others have one. A `gate` matters only as a factor of other
+    values, or to one.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Call(Record):
     trials: int
     same_as: int | None = None
     gradient_missing: str | None = None
+    gate: bool = False
     repeated: bool = False
 
     @property
@@ -93,7 +95,8 @@ class Call(Record):
 
     def to_json(self) -> dict[str, Any]:
         """Return what a file says of the row, beside its name and its statistics."""
-        form = {key: self[key] for key in self.keys() if key != "repeated"}
+        left = {"repeated"} if self.gate else {"repeated", "gate"}
+        form = {key: self[key] for key in self.keys() if key not in left}
         return form | {"axes": None if self.axes is None else dict(self.axes)}
 
 
@@ -213,10 +216,10 @@ class ModuleSummary(Record):
     def main(self) -> tuple[int, ...]:
         """The layers, from 0 on, whose sizes can be compared: activations and outputs of blocks.
 
-        Between them are maps of any gain, norms, and weights of attention. Of the outputs of one
-        call the first is meant. A block is a module that contains others, and whose tensor is not
-        that of one of them: a sum, as a rule. Where there are neither, all rows are meant whose
-        axes are known.
+        Between them are maps of any gain, norms, weights of attention, and gates. Of the outputs of
+        one call the first is meant. A block is a module that contains others, and whose tensor is
+        not that of one of them: a sum, as a rule. Where there are neither, all rows are meant whose
+        axes are known, and which are no gates.
         """
         found, plain = [0], [0]
         inside: set[str] = set()
@@ -224,7 +227,7 @@ class ModuleSummary(Record):
         for number, row in enumerate(self.rows, 1):
             first = (row.path, row.call) not in seen
             seen.add((row.path, row.call))
-            if first and row.axes is not None and row.same_as is None:
+            if first and row.axes is not None and row.same_as is None and not row.gate:
                 plain.append(number)
                 if row.activates or row.path in inside:
                     found.append(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,14 @@ def sample_sizes(row: Row) -> tuple[int, ...]:
     return tuple(size for axis, size in enumerate(row.shape) if axis not in sample) or (1,)
 
 
-def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, ...]:
-    """Return the records of rows, numbered from 1."""
+def calls_of(
+    rows: Sequence[Row],
+    batch: int,
+    *,
+    backward: bool,
+    gates: Container[tuple[str, int]] = frozenset(),
+) -> tuple[Call, ...]:
+    """Return the records of rows, numbered from 1. `gates` are the calls that make gates only."""
     numbers = {id(row): number for number, row in enumerate(rows, 1)}
     some = any(row.squares for row in rows)
 
@@ -78,6 +84,8 @@ def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, 
         own: dict[str, Any] = {}
         if row.same_as is not None:
             own["same_as"] = numbers[id(row.origin)]
+        if (row.path, row.call) in gates:
+            own["gate"] = True
         squares = row.origin.squares
         if backward and some and not squares:
             own["gradient_missing"] = row.origin.missing or NO_PATH

@@ -17,6 +17,7 @@ from snstat.sources.calls.row import Row
 from snstat.sources.mapped import Mapped
 from snstat.sources.torch.as_network import Seen, as_layers
 from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.gates import Calls, gates_of
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import place_of
 from snstat.sources.torch.roles import roles_of
@@ -74,6 +75,11 @@ class Beside:
         """Look at the parameters of the module of a trial."""
         if self._graph is not None and (self._drawn or trial == 0):
             self._draws.take(model)
+
+    @property
+    def gates(self) -> Calls:
+        """The calls that make gates only, as far as the graph tells."""
+        return frozenset() if self._graph is None else gates_of(self._graph)
 
     def mapped(self, rows: Sequence[Row], trials: int, notes: list[str]) -> Mapped | None:
         """Return the layers, for the rows of a trace from row 0, the input, on. If there is no

@@ -305,7 +305,7 @@ class _Trace:
             mode=self.asked.mode,
             dropout=self.asked.dropout,
             input_shape=sample_sizes(first),
-            rows=calls_of(rows, self.batch, backward=self.asked.backward),
+            rows=calls_of(rows, self.batch, backward=self.asked.backward, gates=self.beside.gates),
             loss=loss,
             nonfinite=self.nonfinite,
             not_called=tuple(path for path in self.paths if path not in self.called),

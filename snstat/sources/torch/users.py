@@ -8,14 +8,15 @@ from collections.abc import Collection
 from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
 
 
-def live_of(graph: Graph) -> set[str]:
-    """Return the names of nodes that an output depends on, or that write to what it may depend on.
-    Others, such as means of attention's weights that nobody asked for, end no theory."""
+def live_of(graph: Graph, gates: Collection[str] = ()) -> set[str]:
+    """Return the names of nodes that an output depends on, or that write to what it may depend on,
+    not by way of `gates`. Others, such as means of attention's weights that nobody asked for, end
+    no theory."""
     found = {ref.name for ref in graph.outputs}
     for node in reversed(graph.nodes):
         if node.name in found or node.op.endswith(IN_PLACE):
             found.add(node.name)
-            found |= {ref.name for ref in node.sources}
+            found |= set() if node.name in gates else {ref.name for ref in node.sources}
     return found
 
 
