@@ -44,6 +44,8 @@ class Reader:
         # Sizes of tensors that are known to have no axis of samples, with the batch.
         self._without: set[tuple[int, Sizes]] = set()
         low, high = BATCHES
+        known = ((key, large) for key, (small, large) in (probed or {}).items() if small)
+        self._units.begin((modules[key[0]], large) for key, large in known if large)
         for key, (small, large) in (probed or {}).items():
             if small is None or large is None:
                 continue

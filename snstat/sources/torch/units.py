@@ -3,6 +3,8 @@ the name of the function."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import nn
 from torch.nn.modules import (
     activation,
@@ -68,6 +70,8 @@ linear bilinear embedding layer_norm rms_norm lstm gru scaled_dot_product_attent
 multi_head_attention_forward
 """
 FUNCTIONS_LAST = frozenset(_LAST.split())
+# Attributes that are the number of units which a module reads.
+READ = ("in_channels", "num_features", "num_channels", "in_features", "input_size", "embed_dim")
 # Never decide, whatever they derive from.
 KEEP = (dropout._DropoutNd, padding._ConstantPadNd)  # noqa: SLF001
 
@@ -77,8 +81,14 @@ class UnitsOfBoth(Units):
     without functions."""
 
     def __init__(self) -> None:
-        super().__init__(decided)
-        self._of_functions = Units(decided)
+        super().__init__(decided, reads)
+        self._of_functions = Units(decided, reads)
+
+    def begin(self, calls: Iterable[tuple[Called, Sizes]]) -> None:
+        """See Units."""
+        every = [*calls]
+        self._of_functions.begin(every)
+        super().begin(own for own in every if not isinstance(own[0], Function))
 
     def of(self, module: Called, shape: Sizes, taken: Sizes) -> int | None:
         """See Units."""
@@ -100,6 +110,12 @@ def decided(module: Called, shape: Sizes) -> int | None:
     if isinstance(module, NORMS):
         return _normalized(module, shape)
     return last if isinstance(module, LAST) else None
+
+
+def reads(module: Called) -> int | None:
+    """Return how many units a module reads, None if that is not known."""
+    found = (getattr(module, name, None) for name in READ)
+    return next((size for size in found if isinstance(size, int)), None)
 
 
 def _normalized(module: nn.LayerNorm | normalization.RMSNorm, shape: Sizes) -> int | None:

@@ -249,3 +249,49 @@ def test_norms_of_the_users_own_may_turn_channels(order, axes, size):
     spec = f"Bx6x7x{size}" if order == "channels_first" else f"Bx{size}x7x6"
     rows = trace(lambda: Turning(6, order), [spec], trials=1)
     assert roles(rows) == {"Turning": axes}
+
+
+class Images(nn.Module):
+    """Takes images whose channels come last, and turns them for its convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.act, self.conv = nn.ReLU(), nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.conv(self.act(x).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("layers", "inputs", "unit"),
+    [
+        ((nn.Tanh(), nn.Conv2d(3, 8, 3), nn.Tanh()), "Bx3x16x16", "S,U,P,P"),
+        ((nn.Identity(), nn.Dropout(0.1), nn.Conv2d(3, 8, 3)), "Bx3x16x16", "S,U,P,P"),
+        ((nn.ZeroPad2d(1), nn.Tanh(), nn.BatchNorm2d(3)), "Bx3x16x16", "S,U,P,P"),
+        ((nn.Softplus(), nn.GroupNorm(1, 3)), "Bx3x16x16", "S,U,P,P"),
+        ((nn.Tanh(), nn.MaxPool2d(2)), "Bx3x16x16", "S,U,P,P"),
+        ((nn.Tanh(), nn.Conv1d(6, 8, 3)), "Bx6x32", "S,U,P"),
+        ((nn.Tanh(), nn.Linear(32, 8)), "Bx6x32", "S,P,U"),
+        ((nn.Tanh(), nn.LayerNorm(32)), "Bx6x32", "S,P,U"),
+        ((nn.Tanh(), nn.Flatten(), nn.Linear(192, 4)), "Bx6x32", "S,P,U"),
+    ],
+)
+def test_the_first_layer_that_tells_says_it_of_those_before(layers, inputs, unit):
+    torch.manual_seed(0)
+    model = nn.Sequential(*layers)
+    rows = trace(model, [inputs], trials=1)
+    for number, layer in enumerate(layers):
+        if isinstance(layer, nn.Flatten):
+            break
+        assert letters(rows.call(str(number)).axes, len(rows.call(str(number)).shape)) == unit
+    sizes = [int(size) for size in inputs.split("x")[1:]]
+    axis = unit.split(",").index("U") - 1
+    assert rows.summary.input_shape == tuple(sizes)
+    assert letters(rows.summary.rows[0].axes, len(sizes) + 1).split(",")[axis + 1] == "U"
+    if isinstance(layers[0], nn.Tanh):
+        assert_measured(rows["0"], captured(model, rows, "0"), unit.replace(",", ""))
+
+
+def test_a_layer_of_other_sizes_says_it_of_channels_that_come_last():
+    rows = trace(Images(), ["Bx16x12x3"], trials=1)
+    assert roles(rows) == {"act": "S,P,P,U", "conv": "S,U,P,P", "Images": "S,U,P,P"}
