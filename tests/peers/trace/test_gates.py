@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from torch import nn
 
 import snstat
+from snstat.files.schema import schema
 from snstat.results import Run
 
 pytestmark = pytest.mark.peers
@@ -114,6 +118,8 @@ def test_functions_are_gates_too():
 def test_gates_are_saved(tmp_path):
     run, found = gates(Squeezed, IMAGES)
     snstat.save(run, tmp_path / "run.json")
+    form = json.loads((tmp_path / "run.json").read_text())
+    Draft202012Validator(schema("propagation")).validate(form)
     again = snstat.load(tmp_path / "run.json")
     assert isinstance(again, Run)
     assert [row.name for row in again.module.rows if row.gate] == found
