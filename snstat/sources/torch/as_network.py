@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
 
 from snstat.errors import SnstatError
+from snstat.layers.activation import Activation
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
 from snstat.layers.flatten import Flatten
@@ -24,44 +24,19 @@ from snstat.sources.mapped import Place
 from snstat.sources.torch.called import function_path
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.encodings import encodings_of
-from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Scope
+from snstat.sources.torch.folding import alone
+from snstat.sources.torch.found import Found, Seen
+from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Ref, Scope
 from snstat.sources.torch.layout import Layouts, NotMappedError
 from snstat.sources.torch.operation import CHANGED, Context, Made, Operation, Value
 from snstat.sources.torch.operations import DROP, FIRST, KEEP, LAST, made
 from snstat.sources.torch.operations_of_tokens import CALCULATED
 from snstat.sources.torch.users import live_of, readers_of, returned_by
 
-if TYPE_CHECKING:
-    import torch
-
 ITEM = "getitem"
 # Names of layers that begin with a digit get this before it. A name with its number has at most 100
 # characters.
 LAYER, MOST_OF_A_NAME = "layer_", 80
-
-
-class Seen(NamedTuple):
-    """A tensor of a shape that has the values of an `entry`, None if that is not known, and the
-    numbers of its axes that are positions, and channels; None if these are mixed."""
-
-    entry: int | None = None
-    shape: tuple[int, ...] = ()
-    axes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
-
-
-class Found(NamedTuple):
-    """Layers of a module with an input of this shape, None if there are none, and the values that
-    it is given (`own`), and that calls of modules and functions return. `missing` is what stands
-    against the whole module being these layers, empty if nothing does."""
-
-    input: Shape | None
-    own: Seen
-    entries: tuple[Entry, ...]
-    places: tuple[Place, ...]
-    calls: Mapping[tuple[str, int], Seen]
-    functions: Mapping[str, Sequence[Seen]]
-    ends: tuple[Left, ...]
-    missing: str
 
 
 def as_layers(
@@ -85,7 +60,7 @@ class _Mapper:
         self._graph, self._first = graph, first
         self._values = {name: Value() for name in graph.inputs}
         self._values |= {key: Value(parameter=name) for key, name in graph.parameters.items()}
-        self._constants = {key: Value(number=_alone(x)) for key, x in graph.constants.items()}
+        self._constants = {key: Value(number=alone(x)) for key, x in graph.constants.items()}
         self._values |= self._constants
         self._values[first] = Value(entry=0)
         order = (node.op for node in graph.nodes if node.op in FIRST or node.op in LAST)
@@ -112,12 +87,20 @@ class _Mapper:
         # Values that are those of another node, which others use too.
         self._shared: set[str] = set()
         self._ends: list[Left] = []
+        # Of each call of a module that is an activation: its nodes, and what it starts from.
+        self._inside: dict[Scope, tuple[set[str], list[Ref]]] = {}
+        self._returned = returned_by(graph)
         self._live = live_of(graph)
         self._readers = readers_of(graph, self._live)
 
     def take(self, node: Node) -> None:
         """Take up the next node."""
         sources = [self._values.setdefault(ref.name, Value()) for ref in node.sources]
+        scope = self._graph.activation(node)
+        if scope is not None:
+            value = self._within(node, scope)
+            self._values[node.name], self._made[node.name] = value, value.entry
+            return
         known = node.name in self._constants  # as are the values of all that it writes to
         value = self._constants.get(node.name, Value())
         if any(source.ended for source in sources):
@@ -142,6 +125,29 @@ class _Mapper:
             self._values[ref.name].why = CHANGED
         self._values[node.name] = value
         self._made[node.name] = value.entry
+
+    def _within(self, node: Node, scope: Scope) -> Value:
+        """Return the value of a node of a module that is an activation function: that of this
+        function if the module returns it."""
+        inside, starts = self._inside.setdefault(scope, (set(), []))
+        starts += [ref for ref in node.sources if ref.name not in inside]
+        inside.add(node.name)
+        if [own.name for own in self._returned.get(scope, ())] != [node.name]:
+            return Value()
+        given = {id(value): value for value in (self._values[ref.name] for ref in starts)}
+        values = [value for value in given.values() if value.entry is not None or value.ended]
+        for value in (own for own in values if own.ended):
+            value.why = "" if self._tell(node, value.why) else value.why
+        if len(values) != 1 or values[0].entry is None:
+            return Value(ended=True)
+        layer = Activation(self._graph.activations[scope.path])
+        source = next(ref.name for ref in starts if self._values[ref.name] is values[0])
+        try:
+            entry = self._entered(node, layer, source, Made(layer, (values[0].entry,)), scope)
+        except NotMappedError as error:
+            self._tell(node, str(error))
+            return Value(ended=True)
+        return Value(entry=entry)
 
     def _write(self, node: Node, to: Value, value: Value) -> None:
         """Write a value to another one."""
@@ -201,7 +207,9 @@ class _Mapper:
             entry = self._append(node, Scale(1.0), (entry,))
         return Value(entry=entry)
 
-    def _entered(self, node: Node, layer: Layer, source: str, found: Made) -> int:
+    def _entered(
+        self, node: Node, layer: Layer, source: str, found: Made, scope: Scope | None = None
+    ) -> int:
         """Return the number of a new entry. Raises NotMappedError for one of another shape."""
         self._layouts.take(node.name, source, found.layout)
         inputs = self._alike(node, found.inputs)
@@ -211,7 +219,7 @@ class _Mapper:
             if factor != 1.0:
                 inputs[place] = self._append(node, Scale(factor), (inputs[place],))
         if not isinstance(layer, Block):
-            return self._append(node, layer, tuple(inputs))
+            return self._append(node, layer, tuple(inputs), scope)
         for entry in layer.entries:  # of several layers, each is one
             places = (inputs[number] for number in entry.inputs)
             inputs.append(self._append(node, entry.layer, tuple(places)))
@@ -235,11 +243,14 @@ class _Mapper:
         if node.shape != layout.sizes or count != self._layouts.samples * shape.units:
             raise NotMappedError
 
-    def _append(self, node: Node, layer: Layer, inputs: tuple[int, ...]) -> int:
-        scope = node.scopes[-1]
-        kind = scope.kind if scope.library else node.op.strip(IN_PLACE)
+    def _append(
+        self, node: Node, layer: Layer, inputs: tuple[int, ...], own: Scope | None = None
+    ) -> int:
+        scope = own or node.scopes[-1]
+        named = own is not None or scope.library
+        kind = scope.kind if named else node.op.strip(IN_PLACE)
         shape = self._shape(layer, inputs)
-        self._entries.append(Entry(layer, inputs, self._name(scope) if scope.library else ""))
+        self._entries.append(Entry(layer, inputs, self._name(scope) if named else ""))
         self._places.append(Place(scope.path, scope.call, kind))
         self._layouts.shapes.append(shape)
         return len(self._entries)
@@ -305,7 +316,7 @@ class _Mapper:
         places = {name: place for place, name in enumerate(self._made)}
         return {
             (scope.path, scope.call): self._seen(nodes[0].name, nodes[0].shape)
-            for scope, nodes in returned_by(self._graph).items()
+            for scope, nodes in self._returned.items()
             if len(nodes) == 1 and not self._is_rewritten(nodes[0].name, places, scope)
         }
 
@@ -325,13 +336,6 @@ class _Mapper:
                 path = function_path(node.scopes[-1].path, node.op)
                 found.setdefault(path, []).append(self._seen(node.name, node.shape))
         return found
-
-
-def _alone(tensor: torch.Tensor) -> float | None:
-    """Return the number that all values are, None if they differ."""
-    values = tensor.reshape(-1)
-    alone = values.numel() > 0 and bool((values == values[0]).all())
-    return float(values[0]) if alone else None
 
 
 def _no_theory(node: Node, scope: Scope) -> str:

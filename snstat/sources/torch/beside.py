@@ -15,8 +15,9 @@ from snstat.results.network import INPUT
 from snstat.sources.calls.inputs import Inputs, Source, Spec
 from snstat.sources.calls.row import Row
 from snstat.sources.mapped import Mapped
-from snstat.sources.torch.as_network import Seen, as_layers
+from snstat.sources.torch.as_network import as_layers
 from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.found import Seen
 from snstat.sources.torch.gates import Calls, gates_of
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import place_of

@@ -90,3 +90,10 @@ def _called(node: Any, known: Mapping[str, torch.Tensor]) -> Any:
             return node.target(*args, **torch.fx.map_arg(node.kwargs, own))
     except Exception:  # noqa: BLE001  # a kernel that is not there for these values, say
         return None
+
+
+def alone(tensor: torch.Tensor) -> float | None:
+    """Return the number that all values are, None if they differ."""
+    values = tensor.reshape(-1)
+    alone = values.numel() > 0 and bool((values == values[0]).all())
+    return float(values[0]) if alone else None

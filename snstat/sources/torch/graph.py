@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from itertools import islice
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from snstat.errors import printable
 from snstat.sources.calls.parts import parts_of
 from snstat.sources.torch.folding import folded, memory_of, written_by
 from snstat.sources.torch.modules import COMPILED, kind_of, scripted
+from snstat.sources.torch.own_activations import own_activations
 from snstat.sources.torch.probe import quiet
 from snstat.sources.torch.restore import random_states, restored
 
@@ -85,7 +86,8 @@ class Graph:
     """The operations of a module in order. `inputs` are the names of the values that it is called
     with, `parameters` the names of parameters and buffers by those of their values, `constants`
     what is the same however it is initialised, `values` the same with buffers and what follows from
-    them, and `outputs` the values that it returns."""
+    them, and `outputs` the values that it returns. `activations` are the modules of the user's own
+    that are an activation function, by their paths, with its name."""
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
@@ -95,6 +97,11 @@ class Graph:
     values: Mapping[str, torch.Tensor]
     outputs: tuple[Ref, ...]
     users: Mapping[str, int] = field(default_factory=dict)
+    activations: Mapping[str, str] = field(default_factory=dict)
+
+    def activation(self, node: Node) -> Scope | None:
+        """Return the call of a module that is an activation function which a node is part of."""
+        return next((scope for scope in node.scopes if scope.path in self.activations), None)
 
 
 def exported(
@@ -113,9 +120,11 @@ def exported(
     if scripted(model):
         raise GraphError("it is scripted (torch.jit), or a part of it is")
     try:
-        with restored(model), random_states(), _quietly(), _few_calls(), _plain_output(model):
-            program = torch.export.export(model, tuple(positional), dict(by_name), strict=False)
-            return _read(program, aliases, kind_of(model))
+        with restored(model), random_states(), _quietly():
+            activations = own_activations(model)
+            with _few_calls(), _plain_output(model):
+                program = torch.export.export(model, tuple(positional), dict(by_name), strict=False)
+            return replace(_read(program, aliases, kind_of(model)), activations=activations)
     except GraphError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001  # of torch or of the user's code

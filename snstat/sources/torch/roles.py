@@ -59,7 +59,8 @@ def _possible(graph: Graph, first: str) -> Iterator[Node]:
     known, lost = {first}, set[str]()
     for node in graph.nodes:
         names = {ref.name for ref in node.sources}
-        if names & lost or (names & known and not is_known(node.op)):
+        maps = is_known(node.op) or graph.activation(node) is not None
+        if names & lost or (names & known and not maps):
             lost.add(node.name)
         elif names & known:
             known.add(node.name)
