@@ -19,8 +19,8 @@ GATES = frozenset({"sigmoid", "hardsigmoid", "softmax"})
 # What a gate may go through on its way to a product: other axes, parts, repetition, masks.
 KEEP = frozenset({*OF_AXES, *OF_PARTS, "expand", "expand_as", "repeat", "dropout", "detach"})
 # With a number they keep a gate one, such as 1 − z; a product with other values uses it.
-WITH_NUMBER, PRODUCTS = frozenset({"sub", "rsub", "add", "div", "neg"}), frozenset({"mul"})
-READS = frozenset({"matmul", "bmm"})
+WITH_NUMBER = frozenset({"sub", "rsub", "add", "div", "neg", "mul"})
+PRODUCTS = frozenset({"mul", "matmul", "bmm"})
 
 Calls = frozenset[tuple[str, int]]
 
@@ -40,13 +40,13 @@ def gates_of(graph: Graph) -> Calls:
         return all(used(node, name) for node in users[name])
 
     def used(node: Node, name: str) -> bool:
-        op, others = node.op.removesuffix(IN_PLACE), {ref.name for ref in node.sources} - {name}
-        if op in READS or (op in PRODUCTS and others - constants):
-            return True
-        keeps = op in KEEP or (op in WITH_NUMBER | PRODUCTS and not others - constants)
-        return keeps and only_multiplies(node.name)
+        op, others = node.op.removesuffix(IN_PLACE), {ref.name for ref in node.sources} - fixed
+        if others - {name}:
+            return op in PRODUCTS
+        return op in KEEP | WITH_NUMBER and only_multiplies(node.name)
 
-    constants = {*graph.constants}
+    # Numbers and weights, of which no product is one with another value.
+    fixed = {*graph.constants, *graph.parameters}
     names = (node for node in graph.nodes if node.op.removesuffix(IN_PLACE) in GATES)
     gates = {node.name for node in names if only_multiplies(node.name)}
     if not gates:

@@ -62,6 +62,18 @@ class Plain(nn.Module):
         return self.last(2.0 * self.sigmoid(self.first(x)) - 1.0)
 
 
+class Weighed(nn.Module):
+    """Sigmoids that a matrix of the module's own reads, and its scale multiplies."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.sigmoid = nn.Linear(16, 16), nn.Sigmoid()
+        self.weights, self.scale = nn.Parameter(torch.randn(16, 4)), nn.Parameter(torch.ones(16))
+
+    def forward(self, x):
+        return (self.scale * self.sigmoid(self.first(x))) @ self.weights
+
+
 class Product(nn.Module):
     """Two sigmoids of which both are gates: of nothing but each other."""
 
@@ -104,7 +116,9 @@ def test_gates_of_a_cell():
     assert judged == ["input", "tanh#1", "tanh#2", "tanh#3", "Cell"]
 
 
-@pytest.mark.parametrize(("model", "inputs"), [(Plain, "Bx16"), (Product, "Bx8")])
+@pytest.mark.parametrize(
+    ("model", "inputs"), [(Plain, "Bx16"), (Weighed, "Bx16"), (Product, "Bx8")]
+)
 def test_what_is_no_gate_of_another_signal(model, inputs):
     assert gates(model, inputs)[1] == []
 
