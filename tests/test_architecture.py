@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "theory": COMMON | {"activation", "gaussian", "layers", "network"},
     "engine": COMMON | {"activation", "layers", "network"},
     "files": COMMON | {"activation", "network"},
-    "sources": COMMON | {"engine", "files", "layers", "theory"},
+    "sources": COMMON | {"activation", "engine", "files", "layers", "theory"},
     "experiment": COMMON
     | {"activation", "engine", "files", "gaussian", "network", "sources", "theory"},
     "checks": COMMON
