@@ -212,13 +212,16 @@ def _both(op: Operation) -> tuple[int, ...]:
 
 
 def _concat(op: Operation) -> Made:
+    tensors = [part for part in op["tensors"] if 0 not in op.shape_of(part)]
+    if len(tensors) == 1:  # to an empty one, as a cache of keys is at first
+        return Made(None, (op.entry_of(tensors[0]),), layout=op.layouts.of(tensors[0].name))
     axis = op["dim"] % len(op.node.shape or ())
     if not axis:
         raise NotMappedError("it joins samples or positions")
-    parts = tuple(op.entry_of(part, axis) for part in op["tensors"])
+    parts = tuple(op.entry_of(part, axis) for part in tensors)
     shapes = [op.layouts.shapes[entry] for entry in parts]
     joined = Shape(sum(shape.channels for shape in shapes), min(shape.grid for shape in shapes))
-    found = {op.layouts.of(part.name).rechanneled(axis, joined) for part in op["tensors"]}
+    found = {op.layouts.of(part.name).rechanneled(axis, joined) for part in tensors}
     if len(found) > 1:
         raise NotMappedError("its parts have their channels along other axes")
     return Made(Concat(), parts, layout=found.pop())

@@ -85,3 +85,17 @@ def test_the_last_position_of_a_causal_convolution():
         off = np.abs(one.estimate - one.theory)[there]
         assert there.sum() >= 3
         assert (off <= 4.5 * np.nan_to_num(one.stderr[there]) + 0.01 * one.theory[there]).all()
+
+
+def test_what_is_joined_to_nothing_stays():
+    """As keys are to an empty cache."""
+
+    def forward(m, x):
+        y = m.one(x)
+        return m.two(torch.cat([torch.zeros(0), y], -1))
+
+    _, found = entries(
+        own(forward, one=lambda: nn.Linear(16, 16), two=lambda: nn.Linear(16, 4)), "Bx16"
+    )
+    assert [type(entry.layer) for entry in found] == [L.Dense, L.Dense]
+    assert [entry.inputs for entry in found] == [(0,), (1,)]
