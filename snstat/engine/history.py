@@ -12,7 +12,7 @@ from snstat.network.stack import Stack, Stretch
 
 # All trials together may keep this much of their forward pass. What needs more is made again by
 # segments of √depth layers.
-HISTORY_BYTES = 2**29
+HISTORY_BYTES = 2**30
 # Bytes of the objects that a layer of any kind keeps.
 OBJECTS = 4096
 

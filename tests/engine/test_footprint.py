@@ -173,7 +173,7 @@ def test_the_way_back_keeps_the_units_of_each_layer_but_the_input():
     assert both - forward == 5 * (64 + 64 + 32) * batch * 4 + 2 * 2 * 96 * batch * 4
 
 
-HALF_A_GIBIBYTE = 2**29
+GIBIBYTE = 2**30
 
 
 def of_the_way_back(name, depth, threads):
@@ -188,29 +188,29 @@ def of_the_way_back(name, depth, threads):
 
 
 @pytest.mark.parametrize("threads", [2, 32])
-def test_all_layers_are_kept_up_to_half_a_gibibyte(threads):
+def test_all_layers_are_kept_up_to_a_gibibyte(threads):
     """8 MiB of pre-activations a layer, or 2 of the factors of a Gram matrix: what is more is made
     again by segments, one state a segment and as many layers as that has."""
     running, members = min(threads, 8), max(1, threads // 8)
     state, square = 1024 * 256 * 4, 256 * 256
     gradients = running * 2 * state
-    assert of_the_way_back("dense", 64, threads) == HALF_A_GIBIBYTE + gradients
-    # √65 and √129 layers make segments of 8 and 11 layers, and 9 and 12 begin one.
-    assert of_the_way_back("dense", 65, threads) == running * (2 * 8 + 2) * state + gradients
+    assert of_the_way_back("dense", 128, threads) == GIBIBYTE + gradients
+    # √129 and √257 layers make segments of 11 and 16 layers, and 12 and 17 begin one.
+    assert of_the_way_back("dense", 129, threads) == running * (2 * 11 + 2) * state + gradients
     # In double precision: what is carried from layer to layer, and a product of each member. In
     # single precision: matrices of a layer, and a product of each member.
     workspace = running * square * (9 * 8 + 3 * 4 + members * (4 * 8 + 4))
     # Normal numbers, pre-activations, activations and noise of all units.
     workspace += running * 4 * 1024 * 256 * 4
-    assert of_the_way_back("matrix-free", 128, threads) == HALF_A_GIBIBYTE + workspace
-    segments = running * (2 * 11 + 1) * square * 8
-    assert of_the_way_back("matrix-free", 129, threads) == segments + workspace
+    assert of_the_way_back("matrix-free", 256, threads) == GIBIBYTE + workspace
+    segments = running * (2 * 16 + 1) * square * 8
+    assert of_the_way_back("matrix-free", 257, threads) == segments + workspace
 
 
-@pytest.mark.parametrize(("name", "depth"), [("dense", 64), ("matrix-free", 128)])
+@pytest.mark.parametrize(("name", "depth"), [("dense", 128), ("matrix-free", 256)])
 def test_samplers_keep_what_is_counted(name, depth):
     inputs = DrawnInputs("normal", 1024, 256, 0.0, 1.0)
-    for layers, kept in ((depth, HALF_A_GIBIBYTE), (depth + 1, 0)):
+    for layers, kept in ((depth, GIBIBYTE), (depth + 1, 0)):
         stack = Stack.build("tanh", layers)
         network = STRATEGIES[name].sampler(stack, inputs, 8, 0, "float32", 1)
         network.remember()  # allocates, but touches no page

@@ -373,6 +373,26 @@ def test_the_way_back_goes_by_segments_of_the_root_of_the_depth(times, monkeypat
     assert (general_gradient(sampler, 0) == 0.0).all()
 
 
+@pytest.mark.parametrize(("running", "segments"), [(1, 1), (2, 1), (3, 5)])
+def test_the_way_back_is_one_segment_if_the_trials_that_run_fit(running, segments, monkeypatch):
+    """Of 4 trials, 2 fit at once. What was not kept is sampled once more, not twice."""
+    times, steps = 25, []
+    network = network_of(Block((Entry(Scale(-1.0)),), times), width=2)
+    each = times * (16 * 4 * 2 * Scale(-1.0).kept + OBJECTS)
+    monkeypatch.setattr(general, "HISTORY_BYTES", 2 * each)
+    options = {"train": True, "running": running}
+    sampler = General(network, inputs_of(network, 16), 4, 0, "float32", **options)
+    sampler.remember()
+    assert sampler._links is None
+    step = general.Walk.step
+    monkeypatch.setattr(general.Walk, "step", lambda *a: (steps.append(1), step(*a))[1])
+    found = [[link.number for link in links] for links in sampler.links(3)]
+    assert [n for own in reversed(found) for n in own] == list(range(1, times + 1))
+    assert len(found) == segments
+    # The last segment is not sampled before its turn.
+    assert len(steps) == (times if segments == 1 else 2 * times - math.isqrt(times))
+
+
 @pytest.mark.parametrize("asked", ["auto", "dense", "matrix-free"])
 def test_the_way_back_keeps_factors_of_matrices_that_are_not_drawn_alone(asked, monkeypatch):
     """A matrix of 4 × 36 numbers is drawn for 128 columns, whose factor would take 128 KiB."""

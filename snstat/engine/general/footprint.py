@@ -118,11 +118,13 @@ class _WayBack:
 
     def bytes(self, trials: int, running: int) -> float:
         """Return the bytes of all trials: everything if that is little, else the marks and one
-        segment of those that run, or everything if that is little where all matrices are drawn."""
+        segment of those that run, or everything of all trials or of these if that is little, where
+        all matrices are drawn or not."""
         if trials * self.whole <= HISTORY_BYTES:
             return trials * self.whole
-        drawn = trials * self.drawn if trials * self.drawn <= HISTORY_BYTES else 0.0
-        return max(running * (self.marks + self.largest), drawn)
+        several = (count * own for count in (trials, running) for own in (self.whole, self.drawn))
+        fitting = (needed for needed in several if needed <= HISTORY_BYTES)
+        return max([running * (self.marks + self.largest), *fitting])
 
 
 def _matrix_bytes(row: Row, size: int) -> float:

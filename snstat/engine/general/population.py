@@ -41,11 +41,12 @@ class PopulationSampler(General):
         train: bool,
         sampler: str = AUTO,
         backward: bool = False,
+        running: int | None = None,
     ) -> None:
         self.population = population
         super().__init__(
             population.own, inputs, trials, seed, dtype,
-            train=train, sampler=sampler, backward=backward,
+            train=train, sampler=sampler, backward=backward, running=running,
         )  # fmt: skip
         # The inputs are those of the network itself.
         self.network, self.order = population.wide, Order(population.wide.block)

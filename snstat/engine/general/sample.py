@@ -59,7 +59,12 @@ def sample_network(
     threads = threads or workers(simulated, inputs.batch, sampler=sampler, backward=backward)
     if population is None:  # whose matrices need not be drawn
         require_sampler(network, inputs.batch, sampler, backward=backward)
-    options: dict[str, Any] = {"train": train, "sampler": sampler, "backward": backward}
+    options: dict[str, Any] = {
+        "train": train,
+        "sampler": sampler,
+        "backward": backward,
+        "running": min(threads, trials),
+    }
     shared = inputs, trials, seed, dtype
     general = (
         General(network, *shared, given=given, **options)

@@ -109,7 +109,9 @@ class General(Trials):
         sampler: str = DENSE,
         backward: bool = False,
         given: Mapping[int, GivenLayer] = NOT_GIVEN,
+        running: int | None = None,
     ) -> None:
+        """Sample `trials` networks, of which `running` run at once, by default all."""
         if inputs.width != network.input.units:
             raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
         super().__init__(inputs, trials, seed, dtype)
@@ -126,6 +128,8 @@ class General(Trials):
             given=given,
         )
         self._walks: list[Walk | None] = [None] * trials
+        # How many layers are sampled at once for the way back.
+        self._running, self._segment = running or trials, segment_length(self.depth)
         # Shapes of the values of layers, by the layer, which the network holds, and its inputs'.
         self._promised: dict[tuple[int, tuple[tuple[int, ...], ...]], tuple[int, ...]] = {}
         # What the way back of each trial needs, None if memory does not suffice for all layers.
@@ -198,24 +202,27 @@ class General(Trials):
 
     def remember(self) -> None:
         """Keep what the backward pass needs, if memory suffices; see Sampler."""
-        batch, room = self.inputs.batch, HISTORY_BYTES / len(self.done)
+        batch, needed, most = self.inputs.batch, 0.0, HISTORY_BYTES / self._running
         size = batch * self.dtype.itemsize
         for row in self.network.rows():
-            room -= row.layer.kept * row.after.units * size + OBJECTS
-            room -= self.beside(row) * size
+            needed += row.layer.kept * row.after.units * size + OBJECTS
+            needed += self.beside(row) * size
             laws, is_free = self.laws(row), self.workshop.is_matrix_free
             tied = partial(is_free, tied=True)
-            room -= matrix_bytes(row, laws, batch, self.dtype.itemsize, tied).kept
+            needed += matrix_bytes(row, laws, batch, self.dtype.itemsize, tied).kept
             columns, whole = batch * row.layer.columns(row.before), row.layer.whole
             alone = () if row.layer.tied(laws) else laws[whole:]
             free = sum(is_free(own, columns) for own in alone)
             # A matrix that is not drawn keeps a factor of its covariance over samples.
-            room -= free * FACTOR_BYTES * columns**2
+            needed += free * FACTOR_BYTES * columns**2
             if free or whole:
-                room -= row.layer.gathered(row.before) * size
-            if room < 0:
+                needed += row.layer.gathered(row.before) * size
+            if needed > most:
                 return
-        self._links = [[] for _ in self.done]
+        if needed * len(self.done) <= HISTORY_BYTES:
+            self._links = [[] for _ in self.done]
+        else:  # that of the trials that run at once fits
+            self._segment = self.depth
 
     def beside(self, row: Row) -> int:
         """Return how many numbers of a sample a trial keeps beside the arrays of a layer."""
@@ -228,20 +235,24 @@ class General(Trials):
     def links(self, number: int) -> Iterator[list[Link]]:
         """Yield what the way back needs of all layers, by segments of layers, the last one first.
 
-        If the forward pass has not kept it, the trial runs again and keeps values every √depth
-        layers. Each segment is then sampled once more from these, so memory grows as √depth.
-        Nothing more is yielded after a stop.
+        If the forward pass has not kept it, the trial runs again and keeps everything, if that fits
+        for those that run at once. Else it keeps values every √depth layers, and each segment is
+        sampled once more from these, so memory grows as √depth. Nothing more is yielded after a
+        stop.
         """
         if self._links is not None:
             yield self._links[number]
             return
-        length = segment_length(self.depth)
+        length = self._segment
         walk, marks = Walk(self, number, {0: self.first(number)}), list[dict[int, Values]]()
-        for layer in range(self.depth):
+        last = (self.depth - 1) // length * length
+        for layer in range(last + 1):
             if layer % length == 0:
                 marks.append(walk.values)
             if self.stop[0]:
                 return
+            if layer == last:  # all after it come with its segment
+                break
             with quiet():
                 walk.step()
         while marks:
