@@ -143,6 +143,7 @@ class _Mapper:
         layer = Activation(self._graph.activations[scope.path])
         source = next(ref.name for ref in starts if self._values[ref.name] is values[0])
         try:
+            self._layouts.of(source)  # of the input, too
             entry = self._entered(node, layer, source, Made(layer, (values[0].entry,)), scope)
         except NotMappedError as error:
             self._tell(node, str(error))

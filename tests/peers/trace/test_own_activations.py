@@ -129,3 +129,8 @@ def test_what_ends_before_it_is_told_once():
     model = nn.Sequential
     run = theory_of(lambda: model(nn.Linear(16, 16), nn.Softmax(-1), Own(KNOWN["silu"])), "Bx16")
     assert [(path, call) for path, call, _ in ends(run)] == [("1", 1)]
+
+
+def test_it_may_be_the_first_layer():
+    run = theory_of(lambda: nn.Sequential(Own(KNOWN["silu"]), nn.Linear(16, 4)), "Bx16")
+    assert [(path, call) for path, call, _ in ends(run)] == [("0", 1)]
